@@ -166,7 +166,9 @@ SHORT_NAMES: Mapping[str, str] = types.MappingProxyType(
 )
 """Environment names that stay short, and the key each one sets."""
 
-OTHER_NAMES = frozenset({"REELWAY_CONFIG", "REELWAY_URL", "REELWAY_KEY", "REELWAY_KEY_FILE", "REELWAY_NATIVE_SETTINGS"})
+OTHER_NAMES = frozenset(
+    {"REELWAY_CONFIG", "REELWAY_URL", "REELWAY_KEY", "REELWAY_KEY_FILE", "REELWAY_NATIVE", "REELWAY_NATIVE_SETTINGS"}
+)
 """Environment names with our prefix that are not part of the tree."""
 
 _PREFIX = "REELWAY_"
