@@ -1,0 +1,46 @@
+-- fail: a worker ends its lease with an error.
+--
+-- KEYS 9+  job:<id>, one an item
+-- ARGV 5+  seven an item: id, fence, class (transient | stalled | throttled | permanent), delay (ms), budget (errors a stage
+--          may have), error (JSON object), reason (JSON object: why the job is delayed)
+-- Reply    one status an item: OK | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
+-- Repeat   answers ALREADY.
+--
+-- Class, delay and budget are the caller's, read from the error table; this only enacts them. `throttled` spends nothing.
+
+local statuses = {}
+shrink_first()
+
+local function delay_job(job, delay, failure, reason)
+  local due = NOW + delay
+  local until_due = string.sub(reason, 1, -2) .. ',"until":"' .. timestamp(due) .. '"}'
+  end_lease(job, 'fail')
+  row('due', job.id, due)
+  event(job, 'job.retrying', '{"error":' .. failure .. ',"next_at":"' .. timestamp(due) .. '"}')
+  write(job, 'state', 'delayed', 'entry', '', 'ended', job.ended, 'attempt', job.attempt, 'crashes', job.crashes,
+    'reason', until_due)
+end
+
+local function fail(id, fence, class, delay, budget, failure, reason)
+  local job = read(id)
+  local status = standing(job, 'fail', fence)
+  if status == 'CANCELLED' and job.state == 'running' then
+    finish_cancelled(job)
+  elseif status == 'OK' or status == 'LATE' then
+    -- After a reap the error replaces the crash that was charged.
+    if status == 'LATE' then job.crashes = math.max(0, job.crashes - 1) end
+    if class ~= 'throttled' then job.attempt = job.attempt + 1 end
+    if class == 'permanent' or (class ~= 'throttled' and job.attempt >= tonumber(budget)) then
+      finish(job, 'fail', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'error', failure)
+    else
+      delay_job(job, tonumber(delay), failure, reason)
+    end
+  end
+  return status
+end
+
+for index = FIRST, #ARGV, 7 do
+  statuses[#statuses + 1] = fail(unpack(ARGV, index, index + 6))
+end
+flush()
+return statuses

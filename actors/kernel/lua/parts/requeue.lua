@@ -1,0 +1,13 @@
+-- Part `requeue`: a job gets a new hint.
+
+-- Puts the job into `inbox` (a name without the partition's prefix) and makes it queued; its old hint must have ended.
+local function requeue(job, inbox)
+  job.inbox = inbox
+  job.state = 'queued'
+  job.entry = redis.call('XADD', ROOT .. inbox, '*', 'job', job.id)
+end
+
+local function inbox_of(job) return 'in:' .. job.stage .. ':' .. job.lane .. ':' .. job.priority end
+
+-- Work that came back from a lost or stopping worker is read before all other work.
+local function inbox_again(job) return 'in:' .. job.stage .. ':' .. job.lane .. ':again' end

@@ -1,0 +1,72 @@
+-- reconcile: repairs what the job hash says against what the streams and sets hold; one page of `active` a call.
+--
+-- ARGV 5  cursor ('0' starts a round)   6 lease (ms)
+-- Reply   {next cursor ('0' ends the round), id, repair, …} with repair hint | lease | due | deadline | row
+-- Repeat  harmless.
+--
+-- Hints may be lost with their entry, their group or their stream. A queued job needs an entry that exists and that the
+-- group has not delivered yet: `take` delivers and grants in one script, so a delivered entry of a queued job is a ghost.
+
+local page = redis.call('ZSCAN', ROWS.active, ARGV[5], 'COUNT', BOUND)
+local lease = tonumber(ARGV[6])
+local repairs = { page[1] }
+local delivered = {}
+shrink_first()
+
+local function repaired(id, what)
+  repairs[#repairs + 1] = id
+  repairs[#repairs + 1] = what
+end
+
+local function last_delivered(inbox)
+  if not delivered[inbox] then
+    delivered[inbox] = { 0, 0 }
+    local groups = redis.pcall('XINFO', 'GROUPS', ROOT .. inbox)
+    for _, group in ipairs(groups.err and {} or groups) do
+      local facts = {}
+      for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
+      if facts.name == GROUP then
+        local ms, sequence = string.match(facts['last-delivered-id'], '^(%d+)-(%d+)$')
+        delivered[inbox] = { tonumber(ms), tonumber(sequence) }
+      end
+    end
+  end
+  return delivered[inbox]
+end
+
+local function is_ghost(job)
+  local ms, sequence = string.match(job.entry, '^(%d+)-(%d+)$')
+  if not ms then return true end
+  local last = last_delivered(job.inbox)
+  ms, sequence = tonumber(ms), tonumber(sequence)
+  if ms < last[1] or (ms == last[1] and sequence <= last[2]) then return true end
+  return #redis.call('XRANGE', ROOT .. job.inbox, job.entry, job.entry) == 0
+end
+
+local function repair(id)
+  local job = read(id)
+  if not job or TERMINAL[job.state] then
+    row('active', id, false)
+    return repaired(id, 'row')
+  end
+  if not redis.call('ZSCORE', ROWS.deadlines, id) then
+    row('deadlines', id, job.deadline)
+    repaired(id, 'deadline')
+  end
+  if job.state == 'queued' and is_ghost(job) then
+    drop_hint(job.inbox, job.entry)
+    requeue(job, job.inbox)
+    redis.call('HSET', job.key, 'entry', job.entry)
+    repaired(id, 'hint')
+  elseif job.state == 'running' and not redis.call('ZSCORE', ROWS.leases, id) then
+    row('leases', id, NOW + lease)
+    repaired(id, 'lease')
+  elseif job.state == 'delayed' and not redis.call('ZSCORE', ROWS.due, id) then
+    row('due', id, NOW)
+    repaired(id, 'due')
+  end
+end
+
+for index = 1, #page[2], 2 do repair(page[2][index]) end
+flush()
+return repairs

@@ -1,0 +1,26 @@
+-- retention: forgets terminal jobs whose time is over. Their files are swept before this is called.
+--
+-- KEYS 9+  job:<id>, one an item
+-- ARGV 5+  ids
+-- Reply    the ids that were forgotten; a job that is not terminal, or not yet due, stays
+-- Repeat   harmless.
+
+local forgotten = {}
+shrink_first()
+
+for index = FIRST, #ARGV do
+  local id = ARGV[index]
+  local job = read(id)
+  local ends = tonumber(redis.call('ZSCORE', ROWS.deadlines, id) or '')
+  if job and TERMINAL[job.state] and ends and ends <= NOW then
+    local grave = redis.call('HGET', job.key, 'grave')
+    if grave and grave ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, grave) end
+    redis.call('ZREM', DEAD, id)
+    redis.call('ZREM', ROOT .. 'jobs:' .. job.tenant, id)
+    redis.call('DEL', job.key, ROOT .. 'log:' .. id)
+    row('deadlines', id, false)
+    forgotten[#forgotten + 1] = id
+  end
+end
+flush()
+return forgotten

@@ -1,0 +1,47 @@
+"""What the kernel can be told: the connection to Redis and the times and bounds of the protocol."""
+
+import msgspec
+
+
+class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach Redis or Valkey (6.2 or newer)."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    """redis://, rediss:// or unix:// address. Credentials belong into `username` and `password`."""
+    username: str | None = None
+    password: str | None = None
+    connect_timeout_s: float = 2.0
+    reply_timeout_s: float = 5.0
+    """A command without a reply for so long counts as a broken connection. Blocking reads add their block time."""
+
+
+class KernelOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Times and bounds of leases, budgets and histories. Equal in every process of one installation."""
+
+    lease_s: float = 10.0
+    """A worker that is silent for so long has lost its stage."""
+    beat_s: float = 2.5
+    """Interval of heartbeats; three may be lost before a lease ends."""
+    crash_budget: int = 3
+    """Lost leases of one stage after which the job fails."""
+    deadline_s: float = 86_400.0
+    """Life of a job that does not ask for another."""
+    retention_s: float = 604_800.0
+    """How long a terminal job can be read after its end."""
+    idempotency_s: float = 86_400.0
+    """Life of an idempotency key."""
+    log_length: int = 500
+    """Durable events kept per job."""
+    feed_length: int = 100_000
+    """Durable events kept per partition (approximately), for watchers of many jobs."""
+    pulse_length: int = 10_000
+    """Progress reports kept per partition (approximately); they are never replayed."""
+
+    @property
+    def lease_ms(self) -> int:
+        return round(self.lease_s * 1000)
+
+    def common_arguments(self) -> list[str]:
+        """ARGV 1..4 of every verb (see lua/parts/context.lua)."""
+        retention_ms = round(self.retention_s * 1000)
+        return [str(self.feed_length), str(self.pulse_length), str(self.log_length), str(retention_ms)]

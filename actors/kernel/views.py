@@ -1,0 +1,157 @@
+"""Reading jobs: one hash, one listing page, one log. Reads change nothing."""
+
+import msgspec
+import redis.asyncio
+
+from actors.kernel.keys import Partitions
+from actors.kernel.scripts import text
+from actors.kernel.states import TERMINAL, State
+
+PAGE = 50
+LONGEST_SCAN = 2000
+"""Listing rows one filtered page may look at before it answers with a cursor."""
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as its hash says, read at one moment. Absent times and bodies are None."""
+
+    job: str
+    state: State
+    stage: str
+    lane: str
+    priority: str
+    tenant: str
+    kind: str
+    listed: bool
+    rev: int
+    """Contiguous number of the last durable event."""
+    last_event: str
+    """Entry id of that event in the feed; the cursor that belongs to this view."""
+    fence: str
+    owner: str
+    takes: int
+    attempt: int
+    crashes: int
+    percent: float
+    spec: bytes
+    input: bytes
+    refs: tuple[str, ...]
+    progress: bytes | None = None
+    reason: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+    deadline_ms: int
+    created_at_ms: int
+    updated_at_ms: int
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    cancel_requested_at_ms: int | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One durable event of a job."""
+
+    id: str
+    """Entry id in the feed, without the epoch."""
+    type: str
+    job: str
+    rev: int
+    at: int
+    """Server time, ms."""
+    data: msgspec.Raw
+
+
+def _time(fields: dict[str, bytes], name: str) -> int | None:
+    value = fields.get(name)
+    return int(value) if value else None
+
+
+def view(job: str, fields: dict[str, bytes]) -> JobView:
+    """Decodes a job hash."""
+    return JobView(
+        job=job,
+        state=State(text(fields["state"])),
+        stage=text(fields["stage"]),
+        lane=text(fields["lane"]),
+        priority=text(fields["priority"]),
+        tenant=text(fields["tenant"]),
+        kind=text(fields["kind"]),
+        listed=fields["listed"] == b"1",
+        rev=int(fields["rev"]),
+        last_event=text(fields["last_event"]),
+        fence=text(fields["fence"]),
+        owner=text(fields["owner"]),
+        takes=int(fields["takes"]),
+        attempt=int(fields["attempt"]),
+        crashes=int(fields["crashes"]),
+        percent=float(fields["percent"]),
+        spec=fields["spec"],
+        input=fields["input"],
+        refs=msgspec.json.decode(fields["refs"], type=tuple[str, ...]),
+        progress=fields.get("progress") or None,
+        reason=fields.get("reason") or None,
+        result=fields.get("result") or None,
+        error=fields.get("error") or None,
+        deadline_ms=int(fields["deadline"]),
+        created_at_ms=int(fields["created_at"]),
+        updated_at_ms=int(fields["updated_at"]),
+        started_at_ms=_time(fields, "started_at"),
+        ended_at_ms=_time(fields, "ended_at"),
+        cancel_requested_at_ms=_time(fields, "cancel_requested_at"),
+    )
+
+
+async def read_job(client: redis.asyncio.Redis, partitions: Partitions, job: str) -> JobView | None:
+    """The job, or None. One HGETALL: the view and the `last_event` in it belong together. Raises UnknownJobId."""
+    fields = await client.hgetall(partitions.keys_of_job(job).job(job))  # type: ignore[misc]
+    return view(job, {text(name): value for name, value in fields.items()}) if fields else None
+
+
+async def read_log(client: redis.asyncio.Redis, partitions: Partitions, job: str) -> list[LogEntry]:
+    """The durable events the job still keeps, oldest first. Raises UnknownJobId."""
+    entries = await client.lrange(partitions.keys_of_job(job).log(job), 0, -1)  # type: ignore[misc]
+    return [msgspec.json.decode(entry, type=LogEntry) for entry in entries]
+
+
+async def list_jobs(
+    client: redis.asyncio.Redis,
+    partitions: Partitions,
+    tenant: str,
+    *,
+    before: str | None = None,
+    limit: int = 20,
+    state: State | None = None,
+) -> tuple[list[JobView], str | None]:
+    """One page of a tenant's jobs, newest first, and the cursor of the next page (None: the last one).
+
+    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page that filters by state looks at no more than
+    2000 rows, so it can be short and still have a cursor.
+    """
+    keys = partitions.keys(partitions.of_tenant(tenant))
+    highest, last_seen = "+inf", None
+    if before is not None:
+        score, _, last_seen = before.partition("-")
+        highest = str(int(score))
+    found: list[JobView] = []
+    cursor, offset, scanned = before, 0, 0
+    while scanned < LONGEST_SCAN:
+        rows = await client.zrevrangebyscore(keys.jobs(tenant), highest, "-inf", offset, PAGE, withscores=True)
+        offset += len(rows)
+        scanned += len(rows)
+        for member, score in rows:
+            job = text(member)
+            if last_seen is not None and str(int(score)) == highest and job >= last_seen:
+                continue
+            seen = await read_job(client, partitions, job)
+            if seen is not None and (state is None or seen.state == state):
+                if len(found) == limit:
+                    return found, cursor
+                found.append(seen)
+            cursor = f"{int(score)}-{job}"
+        if len(rows) < PAGE:
+            return found, None
+    return found, cursor
