@@ -1,0 +1,5 @@
+"""Where files live: one interface, and the local directory behind it."""
+
+from actors.storage.interface import Digest, Entry, Storage, StorageError, open_storage
+
+__all__ = ["Digest", "Entry", "Storage", "StorageError", "open_storage"]

@@ -1,0 +1,74 @@
+"""What every storage can do. Keys are made by `actors.storage.keys`."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+
+class StorageError(Exception):
+    """The storage cannot be used as configured."""
+
+
+class Digest(NamedTuple):
+    """Size in bytes and SHA-256 (hex) of a file."""
+
+    size_bytes: int
+    sha256: str
+
+
+class Entry(NamedTuple):
+    """A file or folder directly below a prefix. `modified_s` is seconds since the epoch."""
+
+    name: str
+    is_folder: bool
+    size_bytes: int
+    modified_s: float
+
+
+class Storage(Protocol):
+    """Files under keys. Missing files raise FileNotFoundError, a full disk raises OSError ENOSPC."""
+
+    def local_path(self, key: str) -> Path:
+        """The file's path on this machine; whoever writes there creates the folder first."""
+
+    async def make_folder(self, key: str) -> Path:
+        """Create a folder if it is not there and return its local path."""
+
+    async def read(self, key: str) -> bytes:
+        """The whole of a small file."""
+
+    def open_read(self, key: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of a file from `start`, at most `length`, in pieces."""
+
+    async def write_atomic(self, key: str, data: bytes) -> None:
+        """Write a small file so that it is there whole and durable, or not at all."""
+
+    async def link_or_copy(self, source: str, target: str) -> None:
+        """Make `target` the same bytes as `source`, durable, without moving it. An existing
+        target is replaced."""
+
+    async def sync_folder(self, key: str) -> None:
+        """Make the names in a folder durable."""
+
+    async def digest(self, key: str) -> Digest:
+        """Size and SHA-256 of a file, read from its first to its last byte."""
+
+    async def list(self, key: str) -> list[Entry]:
+        """What lies directly in a folder; nothing when it does not exist."""
+
+    async def exists(self, key: str) -> bool:
+        """Whether there is a file or folder with that key."""
+
+    async def delete(self, key: str) -> None:
+        """Delete a file, or a folder with all it holds; nothing happens when it is not there."""
+
+
+def open_storage(url: str) -> Storage:
+    """The storage behind an address (`file:///path`). Raises StorageError for others."""
+    from actors.storage.local import LocalStorage
+
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return LocalStorage(Path(unquote(parts.path)))
+    raise StorageError(f"The storage {parts.scheme or url!r} is not supported: use file:///path.")
