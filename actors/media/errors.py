@@ -56,6 +56,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     base_s: float = DEFAULT_BASE_S
     cap_s: float = DEFAULT_CAP_S
     budget: int | None = None
+    again: bool | None = msgspec.field(default=None, name="retryable")
     operator: bool = False
     http: tuple[int, ...] = ()
     exceptions: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def retryable(self) -> bool:
         """Whether the same job may succeed when it is tried again."""
-        return self.cls in ("transient", "throttled", "stalled")
+        return self.cls in ("transient", "throttled", "stalled") if self.again is None else self.again
 
     def delay_s(self, attempt: int, draw: float) -> float:
         """The pause after the attempt with that number (from 1), with equal jitter.

@@ -5,23 +5,24 @@ import re
 from dataclasses import dataclass
 
 from actors.media.errors import MediaError
-from actors.media.task import Container
+from actors.media.task import AudioEncoder, Container, VideoEncoder
 
 
 @dataclass(frozen=True, slots=True)
 class AudioTarget:
     """How a format holds sound. Bit rates are in bits per second, None for lossless codecs.
 
-    `codecs` are the source codecs that go in unchanged.
+    `codecs` are the source codecs that go in unchanged; `sample_rates` the rates an encoded stream
+    may have, empty for any.
     """
 
     codecs: frozenset[str]
-    encoder: str
+    encoder: AudioEncoder
     default_bit_rate: int | None
     least_bit_rate: int = 0
     most_bit_rate: int = 0
     sample_rates: tuple[int, ...] = ()
-    most_sample_rate: int | None = None
+    most_bit_rate_per_channel: int | None = None
     most_channels: int | None = None
 
 
@@ -30,7 +31,7 @@ class VideoTarget:
     """How a format holds pictures. `crf` is the constant quality of the encoder."""
 
     codecs: frozenset[str]
-    encoder: str
+    encoder: VideoEncoder
     crf: int
     preset: str | None
 
@@ -62,7 +63,7 @@ _AAC = AudioTarget(
     default_bit_rate=160_000,
     least_bit_rate=32_000,
     most_bit_rate=512_000,
-    most_sample_rate=48_000,
+    sample_rates=(8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     most_channels=2,
 )
 _OPUS = AudioTarget(
@@ -72,6 +73,7 @@ _OPUS = AudioTarget(
     least_bit_rate=16_000,
     most_bit_rate=510_000,
     sample_rates=(48_000,),
+    most_bit_rate_per_channel=256_000,
     most_channels=2,
 )
 
@@ -90,17 +92,7 @@ FORMATS: dict[str, Format] = {
                 default_bit_rate=192_000,
                 least_bit_rate=32_000,
                 most_bit_rate=320_000,
-                sample_rates=(
-                    8_000,
-                    11_025,
-                    12_000,
-                    16_000,
-                    22_050,
-                    24_000,
-                    32_000,
-                    44_100,
-                    48_000,
-                ),
+                sample_rates=(32_000, 44_100, 48_000),
                 most_channels=2,
             ),
         ),
@@ -140,7 +132,7 @@ FORMATS: dict[str, Format] = {
             extension="wav",
             mime="audio/wav",
             audio=AudioTarget(
-                codecs=frozenset({"pcm_s16le"}),
+                codecs=frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_u8"}),
                 encoder="pcm_s16le",
                 default_bit_rate=None,
             ),
@@ -152,7 +144,7 @@ FORMATS: dict[str, Format] = {
             extension="mp4",
             mime="video/mp4",
             audio=_AAC,
-            video=VideoTarget(codecs=frozenset({"h264"}), encoder="libx264", crf=23, preset="veryfast"),
+            video=VideoTarget(codecs=frozenset({"h264"}), encoder="libx264", crf=21, preset="veryfast"),
         ),
         Format(
             name="webm",
@@ -167,6 +159,7 @@ FORMATS: dict[str, Format] = {
                 least_bit_rate=_OPUS.least_bit_rate,
                 most_bit_rate=_OPUS.most_bit_rate,
                 sample_rates=_OPUS.sample_rates,
+                most_bit_rate_per_channel=_OPUS.most_bit_rate_per_channel,
                 most_channels=_OPUS.most_channels,
             ),
             video=VideoTarget(
@@ -179,8 +172,8 @@ FORMATS: dict[str, Format] = {
     )
 }
 
-_BIT_RATE = re.compile(r"(\d{1,4})k", re.IGNORECASE)
-_HEIGHT = re.compile(r"(\d{2,5})p", re.IGNORECASE)
+_BIT_RATE = re.compile(r"([0-9]{1,4})k", re.IGNORECASE)
+_HEIGHT = re.compile(r"([0-9]{2,5})p", re.IGNORECASE)
 _LEAST_SIDE = 16
 _MOST_SIDE = 8640
 

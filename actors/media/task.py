@@ -92,6 +92,8 @@ class Probe(Body, frozen=True, kw_only=True):
 
 Path = Literal["remux", "extract_audio", "transcode_single", "passthrough"]
 Container = Literal["mp3", "ipod", "ogg", "flac", "wav", "mp4", "webm"]
+VideoEncoder = Literal["libx264", "libvpx-vp9"]
+AudioEncoder = Literal["libmp3lame", "aac", "libopus", "flac", "pcm_s16le"]
 
 
 class VideoPlan(Body, frozen=True, kw_only=True):
@@ -99,7 +101,7 @@ class VideoPlan(Body, frozen=True, kw_only=True):
 
     stream: int
     action: Literal["copy", "encode"]
-    encoder: Literal["libx264", "libvpx-vp9"] | None = None
+    encoder: VideoEncoder | None = None
     width: int | None = None
     height: int | None = None
     crf: int | None = None
@@ -112,7 +114,7 @@ class AudioPlan(Body, frozen=True, kw_only=True):
 
     stream: int
     action: Literal["copy", "encode"]
-    encoder: Literal["libmp3lame", "aac", "libopus", "flac", "pcm_s16le"] | None = None
+    encoder: AudioEncoder | None = None
     bit_rate: int | None = None
     sample_rate: int | None = None
     channels: int | None = None
