@@ -82,7 +82,7 @@ def connect_blocking(options: RedisOptions) -> redis.Redis:
 
 def jittered(delay_s: float) -> float:
     """Between half of `delay_s` and the whole of it."""
-    return delay_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, no secret
+    return delay_s * random.uniform(0.5, 1.0)
 
 
 async def persist(call: Callable[[], Awaitable[Reply]], *, patience_s: float | None = None) -> Reply:

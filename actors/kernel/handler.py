@@ -1,7 +1,7 @@
 """What a stage is to its author: a task comes in, one of a closed set of results goes out.
 
-A handler never talks to Redis. It returns Next or Done (Split comes with children), or raises one of the failures below;
-anything else is a bug and is reported as one.
+A handler never talks to Redis. It returns Next or Done, or raises one of the failures below; anything else is a bug and
+is reported as one.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ class Task:
         return self.grant.deadline_ms
 
     def report(self, percent: float | None, progress: bytes = b"{}", *, moved: bool = True) -> None:
-        """Reports overall percent and a JSON object; cheap at any rate. `moved=False` does not calm the stall watchdog."""
+        """Reports overall percent and a JSON object, at any rate. `moved=False` does not calm the stall watchdog."""
         if percent is not None:
             self.percent = max(self.percent, min(percent, 100.0))
         self.progress = progress
@@ -156,4 +156,4 @@ class Handler(Protocol):
     stage: str
 
     async def handle(self, task: Task) -> Result:
-        """Does the stage. It is cancelled (asyncio) when the work is no longer wanted and must then end its children."""
+        """Does the stage. It is cancelled when the work is no longer wanted and must then end its children."""

@@ -58,7 +58,7 @@ class Keeper:
         self._options = options
 
     async def server_time_ms(self) -> int:
-        seconds, microseconds = await self._client.time()  # type: ignore[misc]
+        seconds, microseconds = await self._client.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def promote(self, partition: str) -> list[str]:
@@ -98,11 +98,11 @@ class Keeper:
     async def give_back(self, partition: str) -> int:
         """Releases every lease of the partition, uncharged. Only where all earlier workers are known to be dead."""
         keys = self._partitions.keys(partition)
-        jobs = [text(job) for job in await self._client.zrange(keys.leases, 0, -1)]  # type: ignore[misc]
+        jobs = [text(job) for job in await self._client.zrange(keys.leases, 0, -1)]
         worker = Worker(self._client, self._partitions, self._options, "give-back")
         for first in range(0, len(jobs), 50):
             page = jobs[first : first + 50]
-            fences = [await self._client.hget(keys.job(job), "fence") for job in page]  # type: ignore[misc]
+            fences = [await self._client.hget(keys.job(job), "fence") for job in page]
             await worker.release(
                 partition,
                 [Release(job, text(fence), RESTARTED) for job, fence in zip(page, fences, strict=True) if fence],
@@ -112,8 +112,8 @@ class Keeper:
     async def set_endpoint(self, tenant: str, name: str, endpoint: Endpoint) -> None:
         """Makes terminal events of `tenant` reach `name`; `finish` reads it."""
         keys = self._partitions.keys(self._partitions.of_tenant(tenant))
-        await self._client.hset(keys.hooks(tenant), name, msgspec.json.encode(endpoint))  # type: ignore[misc,arg-type]
+        await self._client.hset(keys.hooks(tenant), name, msgspec.json.encode(endpoint))
 
     async def drop_endpoint(self, tenant: str, name: str) -> None:
         keys = self._partitions.keys(self._partitions.of_tenant(tenant))
-        await self._client.hdel(keys.hooks(tenant), name)  # type: ignore[misc]
+        await self._client.hdel(keys.hooks(tenant), name)

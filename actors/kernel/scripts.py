@@ -1,7 +1,7 @@
 """The Lua verbs as files, as assembled texts and as calls.
 
-`lua/parts/*.lua` are prepended to every verb in name order. The native workspace assembles the same texts; a test compares the
-digests.
+`lua/parts/*.lua` are prepended to every verb in name order. The native workspace assembles the same texts; a test
+compares the digests.
 """
 
 from functools import cache
@@ -63,9 +63,9 @@ class Scripts:
         names = keys.declared + extra
         values = [*names, *self._common, *arguments]
         try:
-            return await self._client.evalsha(known.digest, len(names), *values)  # type: ignore[misc,arg-type]
+            return await self._client.evalsha(known.digest, len(names), *values)
         except NoScriptError:
-            return await self._client.eval(known.text, len(names), *values)  # type: ignore[misc,arg-type]
+            return await self._client.eval(known.text, len(names), *values)
 
 
 class BlockingScripts:
@@ -88,5 +88,3 @@ class BlockingScripts:
 def text(value: Any) -> str:
     """A reply's bytes as text."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-

@@ -52,7 +52,7 @@ MOVES: dict[str, dict[State, frozenset[State]]] = {
         State.RUNNING: frozenset({State.EXPIRED, State.CANCELLED}),
     },
 }
-"""verb -> state before -> states after. A queued job meets `commit`, `fail` and `beat` only after a reap (LATE, resumed)."""
+"""verb -> state before -> states after. A queued job meets `commit`, `fail` and `beat` only after a reap."""
 
 
 def legal(verb: str, state: State) -> bool:

@@ -73,7 +73,7 @@ class Submitter:
         self._patience_s = patience_s
 
     async def submit(self, submission: Submission) -> Submitted:
-        """Accepts a job. Raises BodyTooLarge, StoreFull (nothing was written) or StoreUnavailable (unknown: send again)."""
+        """Accepts a job. Raises BodyTooLarge, StoreFull (nothing was written) or StoreUnavailable (send it again)."""
         if max(len(submission.spec), len(submission.input)) > BODY_LIMIT_BYTES:
             raise BodyTooLarge
         job = submission.job or self._partitions.new_id(submission.tenant)
@@ -97,9 +97,7 @@ class Submitter:
             submission.input,
             msgspec.json.encode(submission.refs),
         ]
-        reply = await persist(
-            lambda: self._scripts.call("submit", keys, extra, arguments), patience_s=self._patience_s
-        )
+        reply = await persist(lambda: self._scripts.call("submit", keys, extra, arguments), patience_s=self._patience_s)
         outcome, accepted, state = map(text, reply)
         return msgspec.convert((outcome.lower(), accepted, state), Submitted)
 

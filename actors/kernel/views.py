@@ -107,13 +107,13 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
 
 async def read_job(client: redis.asyncio.Redis, partitions: Partitions, job: str) -> JobView | None:
     """The job, or None. One HGETALL: the view and the `last_event` in it belong together. Raises UnknownJobId."""
-    fields = await client.hgetall(partitions.keys_of_job(job).job(job))  # type: ignore[misc]
+    fields: dict[bytes, bytes] = await client.execute_command("HGETALL", partitions.keys_of_job(job).job(job))  # type: ignore[no-untyped-call]
     return view(job, {text(name): value for name, value in fields.items()}) if fields else None
 
 
 async def read_log(client: redis.asyncio.Redis, partitions: Partitions, job: str) -> list[LogEntry]:
     """The durable events the job still keeps, oldest first. Raises UnknownJobId."""
-    entries = await client.lrange(partitions.keys_of_job(job).log(job), 0, -1)  # type: ignore[misc]
+    entries = await client.lrange(partitions.keys_of_job(job).log(job), 0, -1)
     return [msgspec.json.decode(entry, type=LogEntry) for entry in entries]
 
 
@@ -128,8 +128,8 @@ async def list_jobs(
 ) -> tuple[list[JobView], str | None]:
     """One page of a tenant's jobs, newest first, and the cursor of the next page (None: the last one).
 
-    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page that filters by state looks at no more than
-    2000 rows, so it can be short and still have a cursor.
+    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page that filters by state looks at no
+    more than 2000 rows, so it can be short and still have a cursor.
     """
     keys = partitions.keys(partitions.of_tenant(tenant))
     highest, last_seen = "+inf", None
@@ -139,7 +139,10 @@ async def list_jobs(
     found: list[JobView] = []
     cursor, offset, scanned = before, 0, 0
     while scanned < LONGEST_SCAN:
-        rows = await client.zrevrangebyscore(keys.jobs(tenant), highest, "-inf", offset, PAGE, withscores=True)
+        page = await client.execute_command(  # type: ignore[no-untyped-call]
+            "ZREVRANGEBYSCORE", keys.jobs(tenant), highest, "-inf", "WITHSCORES", "LIMIT", offset, PAGE
+        )
+        rows = list(zip(page[::2], page[1::2], strict=True))
         offset += len(rows)
         scanned += len(rows)
         for member, score in rows:

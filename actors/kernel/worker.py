@@ -82,7 +82,7 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """One result: `next` queues `stage` with `body` as its input, `done` completes the job with `body` as its result."""
+    """One result: `next` queues `stage` with `body` as its input, `done` completes the job with `body` as result."""
 
     job: str
     fence: str
@@ -208,9 +208,7 @@ def job_keys(keys: Keys, items: Sequence[Beat] | Sequence[Commit] | Sequence[Fai
     return [keys.job(item.job) for item in items]
 
 
-def send_beats(
-    scripts: BlockingScripts, keys: Keys, options: KernelOptions, beats: Sequence[Beat]
-) -> list[Pulse]:
+def send_beats(scripts: BlockingScripts, keys: Keys, options: KernelOptions, beats: Sequence[Beat]) -> list[Pulse]:
     """`Worker.beat` for the thread of beats, which has a connection of its own."""
     arguments: list[Argument] = [options.lease_ms]
     for beat in beats:

@@ -1,0 +1,252 @@
+"""An actor: takes work of one stage, runs its handler, ends the lease.
+
+doorbell ─► take ─► handler ─► commit | fail | release
+             └── beats (own thread) until the end is answered
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+
+from actors.kernel import telemetry
+from actors.kernel.beats import Beats
+from actors.kernel.connection import FIRST_DELAY_S, connect, jittered, means_wait
+from actors.kernel.doorbell import Doorbell
+from actors.kernel.execution import Execution, Watch
+from actors.kernel.handler import FailurePolicy, Handler, Task
+from actors.kernel.keys import PRIORITIES, Lane, Partitions, new_nonce
+from actors.kernel.options import KernelOptions, RedisOptions
+from actors.kernel.worker import Grant, Pulse, Worker
+
+PRIORITY_WEIGHTS = {"high": 8, "normal": 3, "low": 1}
+log = structlog.get_logger("kernel.actor")
+
+
+class ActorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one actor."""
+
+    concurrency: int = 4
+    """Jobs at once."""
+    stall_timeout_s: float = 60.0
+    """A job whose own progress stands still for so long is stopped and fails as stalled."""
+    kill_grace_s: float = 5.0
+    """How long a stopped handler may take to end; then its beats stop and the reaper decides."""
+    drain_grace_s: float = 25.0
+    """How long a drain waits for running jobs before it gives them back."""
+
+
+class Actor:
+    """A Service that runs one handler on one lane."""
+
+    def __init__(
+        self,
+        redis_options: RedisOptions,
+        partitions: Partitions,
+        options: KernelOptions,
+        handler: Handler,
+        policy: FailurePolicy,
+        actor_options: ActorOptions,
+        *,
+        lane: Lane = "cpu",
+    ) -> None:
+        self.name = handler.stage
+        self._redis_options = redis_options
+        self._partitions = partitions
+        self._options = options
+        self._handler = handler
+        self._actor_options = actor_options
+        self._policy = policy
+        self._lane: Lane = lane
+        self._order = list(partitions)
+        """Partitions in the order to take from; rotated behind the one that gave last."""
+        self._running: dict[asyncio.Task[None], Execution] = {}
+        self._unanswered: dict[str, str] = {}
+        """Partition to the nonce of a take that has not been answered yet."""
+        self._freed = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._client = connect(self._redis_options)
+        self._doorbell = Doorbell(self._redis_options)
+        name = f"{socket.gethostname()}-{os.getpid()}-{new_nonce()}"
+        self._worker = Worker(self._client, self._partitions, self._options, name)
+        self._beats = Beats(
+            self._redis_options,
+            self._partitions,
+            self._options,
+            lambda task, pulse: _from_thread(loop, self._on_pulse, task, pulse),
+        )
+        self._beats.start()
+        self._ends = Execution.ends(self._worker)
+        self._loop = asyncio.create_task(self._work(), name=f"actor-{self.name}")
+
+    async def ready(self) -> None:
+        """Returns once Redis has answered a take."""
+        await self._ready.wait()
+
+    async def drain(self) -> None:
+        """Takes nothing new and waits for the running jobs; `stop` gives back what did not fit into the grace."""
+        self._draining.set()
+        await asyncio.wait([self._loop])
+        if self._running:
+            log.info("actor.draining", stage=self.name, jobs=len(self._running))
+            await asyncio.wait(list(self._running), timeout=self._actor_options.drain_grace_s)
+
+    async def stop(self) -> None:
+        """Gives back what still runs and ends. Beats go on until the last job has ended."""
+        self._draining.set()
+        await asyncio.wait([self._loop])
+        for execution in list(self._running.values()):
+            execution.give_back()
+        if self._running:
+            await asyncio.wait(list(self._running))
+        await asyncio.to_thread(self._beats.stop)
+        await self._doorbell.close()
+        await self._client.aclose()
+
+    def _on_pulse(self, task: Task, pulse: Pulse) -> None:
+        for execution in self._running.values():
+            if execution.task is task:
+                execution.on_pulse(pulse)
+
+    async def _work(self) -> None:
+        bells: dict[str, str] = {}
+        """Inbox key to the id behind which it is listened to; all inboxes once every partition had nothing."""
+        rung = set(self._order)
+        delay_s = FIRST_DELAY_S
+        while not self._draining.is_set():
+            try:
+                for partition in [pp for pp in self._order if pp in rung]:
+                    if not await self._has_room():
+                        return
+                    if not await self._take(partition, bells):
+                        rung.discard(partition)
+                self._ready.set()
+                if not rung:
+                    rung = await self._listen(bells)
+                delay_s = FIRST_DELAY_S
+            except (RedisError, OSError) as error:
+                if means_wait(error):
+                    log.warning("actor.disconnected", stage=self.name, error=str(error))
+                else:
+                    log.exception("actor.take_refused", stage=self.name)
+                await self._recover(delay_s)
+                delay_s = min(delay_s * 2, 1.0)
+                rung = set(self._order)
+
+    async def _has_room(self) -> bool:
+        """Waits for a free place; False when draining begins."""
+        while len(self._running) >= self._actor_options.concurrency:
+            self._freed.clear()
+            await _first_of(self._freed, self._draining)
+            if self._draining.is_set():
+                return False
+        return not self._draining.is_set()
+
+    async def _take(self, partition: str, bells: dict[str, str]) -> bool:
+        """Takes once; True when there may be more."""
+        want = min(self._actor_options.concurrency - len(self._running), 50)
+        inboxes = list(self._inboxes(partition))
+        # Kept until it is answered: a take whose reply was lost is repeated under the same nonce and finds its grants.
+        nonce = self._unanswered.setdefault(partition, new_nonce())
+        taken = await self._worker.take(partition, inboxes, want, nonce)
+        del self._unanswered[partition]
+        for grant in taken.grants:
+            self._run(grant)
+        bells.update(taken.bells)
+        if taken.grants:
+            position = self._order.index(partition) + 1
+            self._order = self._order[position:] + self._order[:position]
+        return bool(taken.grants)
+
+    def _inboxes(self, partition: str) -> Iterator[str]:
+        """Returned work first, then the priorities drawn at random by weight."""
+        keys = self._partitions.keys(partition)
+        yield keys.inbox(self.name, self._lane, "again")
+        left = list(PRIORITIES)
+        while left:
+            weights = [PRIORITY_WEIGHTS[priority] for priority in left]
+            drawn = random.choices(left, weights)[0]
+            left.remove(drawn)
+            yield keys.inbox(self.name, self._lane, drawn)
+
+    async def _listen(self, bells: dict[str, str]) -> set[str]:
+        """Waits for a ring, or for a drain; returns the partitions to take from."""
+        ringing = asyncio.ensure_future(self._doorbell.ring(bells))
+        draining = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            draining.cancel()
+            if not ringing.done():
+                ringing.cancel()
+        if self._draining.is_set():
+            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
+                await ringing
+            return set()
+        rung = await ringing
+        roots = {pp: self._partitions.keys(pp).root for pp in self._order}
+        return {pp for pp, root in roots.items() if any(inbox.startswith(root) for inbox in rung)} or set(roots)
+
+    async def _recover(self, delay_s: float) -> None:
+        """After a broken connection a worker beats first and takes a beat's time later: what it holds comes first."""
+        broken_at_s = time.monotonic()
+        self._beats.hasten()
+        while not self._draining.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), jittered(delay_s))
+            if self._beats.answered_at_s > broken_at_s:
+                break
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), self._options.beat_s)
+
+    def _run(self, grant: Grant) -> None:
+        task = Task(grant, self._beats.report)
+        self._beats.hold(task)
+        execution = Execution(
+            task,
+            self._handler,
+            self._policy,
+            self._ends,
+            self._partitions.of_job(grant.job),
+            Watch(self._actor_options.stall_timeout_s, self._actor_options.kill_grace_s),
+            lambda: self._beats.drop(task),
+        )
+        running = asyncio.create_task(execution.run(), name=f"{self.name}-{grant.job}")
+        self._running[running] = execution
+        telemetry.stage_started(task)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._beats.drop(task)
+            del self._running[running]
+            self._freed.set()
+
+        running.add_done_callback(ended)
+
+
+def _from_thread(
+    loop: asyncio.AbstractEventLoop, callback: Callable[[Task, Pulse], None], task: Task, pulse: Pulse
+) -> None:
+    # The loop may already be closed while the last beats come home.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, task, pulse)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
