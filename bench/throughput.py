@@ -106,11 +106,12 @@ def markdown(report: Report) -> str:
 
 def _facts(report: Report) -> str:
     machine = report.machine
+    memory_gib = machine.memory_bytes / 2**30
     return (
         f"{report.jobs} jobs, {len(STAGES)} stages, a payload that does nothing, {report.partitions} partition(s),"
         f" concurrency {report.concurrency} a stage, {len(report.rounds)} rounds. Redis {report.redis} on a Unix socket,"
-        f" append-only file everysec. {machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB,"
-        f" {machine.system}, Python {machine.python}, load at start {machine.load_at_start}."
+        f" append-only file everysec. {machine.processor}, {machine.cores} cores, {memory_gib:.0f} GiB, {machine.system},"
+        f" Python {machine.python}, load at start {machine.load_at_start}."
     )
 
 
@@ -130,9 +131,10 @@ def _medians(report: Report) -> str:
 
 def _ratio(report: Report) -> str:
     ratios = sorted(each.ratio for each in report.rounds)
+    submits = statistics.median(each.submits_per_s for each in report.rounds)
     return (
         f"Actors reach {statistics.median(ratios):.2f} of the bare calls ({ratios[0]:.2f} to {ratios[-1]:.2f})."
-        f" Submitting alone: {statistics.median(each.submits_per_s for each in report.rounds):g} jobs/s from one process."
+        f" Submitting alone, from one process: {submits:g} jobs/s."
     )
 
 
