@@ -176,11 +176,18 @@ class StoreInput(Body, frozen=True, kw_only=True):
     spans: Spans
 
 
+class StoredOutput(OutputFacts, frozen=True, kw_only=True):
+    """A published file. `file` is its name in the job's folder; `name` is only shown to people and
+    may hold any printable character of Unicode."""
+
+    file: str
+
+
 class Result(Body, frozen=True, kw_only=True):
-    """The `result` of a completed job: the folder in storage and what lies in it."""
+    """The `result` of a completed job: the folder in storage, and what lies in it as `path/file`."""
 
     path: str
-    outputs: tuple[OutputFacts, ...]
+    outputs: tuple[StoredOutput, ...]
 
 
 class Manifest(Body, frozen=True, kw_only=True):
@@ -190,7 +197,7 @@ class Manifest(Body, frozen=True, kw_only=True):
     job: str
     tenant: str
     spec: JobSpec
-    outputs: tuple[OutputFacts, ...]
+    outputs: tuple[StoredOutput, ...]
     created_at: datetime
 
 
