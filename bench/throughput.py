@@ -108,10 +108,10 @@ def _facts(report: Report) -> str:
     machine = report.machine
     memory_gib = machine.memory_bytes / 2**30
     return (
-        f"{report.jobs} jobs, {len(STAGES)} stages, a payload that does nothing, {report.partitions} partition(s),"
-        f" concurrency {report.concurrency} a stage, {len(report.rounds)} rounds. Redis {report.redis} on a Unix socket,"
-        f" append-only file everysec. {machine.processor}, {machine.cores} cores, {memory_gib:.0f} GiB, {machine.system},"
-        f" Python {machine.python}, load at start {machine.load_at_start}."
+        f"{report.jobs} jobs, {len(STAGES)} stages, a payload that does nothing, partitions: {report.partitions},"
+        f" concurrency {report.concurrency} a stage, {len(report.rounds)} rounds. Redis {report.redis},"
+        f" Unix socket, append-only file everysec. {machine.processor}, {machine.cores} cores, {memory_gib:.0f} GiB, "
+        f"{machine.system}, Python {machine.python}, load at start {machine.load_at_start}."
     )
 
 
