@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the secrets of one installation in compose/secrets, once. Existing files are kept.
+# Makes the secrets of one installation in compose/secrets. Secrets that exist are kept.
 #   redis_password  what the roles log in with
 #   redis_users     Redis's user list; it holds the password's SHA-256, not the password
 #   gateway_key     the API key that clients send
@@ -12,20 +12,16 @@ chmod 0700 secrets
 
 random() { head -c 32 /dev/urandom | sha256sum | cut -d ' ' -f 1; }
 
-if [ ! -e secrets/redis_password ]; then
-    random > secrets/redis_password
-    rm -f secrets/redis_users
-fi
-if [ ! -e secrets/redis_users ]; then
-    hash=$(tr -d '\n' < secrets/redis_password | sha256sum | cut -d ' ' -f 1)
-    {
-        # The health check asks as the default user, which may do nothing else.
-        echo "user default on nopass resetkeys resetchannels -@all +ping"
-        echo "user reelway on #$hash resetchannels ~rw:* -@all +@read +@write +@connection +@transaction +@scripting +info -keys"
-    } > secrets/redis_users
-fi
-if [ ! -e secrets/gateway_key ]; then
-    echo "rw_$(random)" > secrets/gateway_key
-fi
+[ -e secrets/redis_password ] || random > secrets/redis_password
+# Written anew each time, so that an update of the rules reaches an existing installation.
+hash=$(tr -d '\n' < secrets/redis_password | sha256sum | cut -d ' ' -f 1)
+rm -f secrets/redis_users
+{
+    # The health check asks as the default user, which may do nothing else.
+    echo "user default on nopass resetkeys resetchannels -@all +ping"
+    echo "user reelway on #$hash resetchannels ~rw:* -@all +@read +@write +@connection +@transaction +@scripting" \
+        "-@dangerous +info +time"
+} > secrets/redis_users
+[ -e secrets/gateway_key ] || echo "rw_$(random)" > secrets/gateway_key
 chmod 0444 secrets/redis_password secrets/redis_users secrets/gateway_key
 echo "secrets are in $PWD/secrets"
