@@ -70,6 +70,11 @@ class Attachment:
             f"Look into {self.directory.logs}.",
         )
 
+    def failing(self) -> tuple[str, ...]:
+        """The children of the living instance that do not start, by name."""
+        recorded = read_instance(self.directory)
+        return recorded.failing if recorded else ()
+
     def _notice_refusal(self) -> None:
         if self._supervisor is None or self._is_no_refusal(self._supervisor.poll()):
             return

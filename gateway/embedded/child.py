@@ -12,6 +12,7 @@ _PR_SET_PDEATHSIG = 1
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 2.0
 _SETTLED_AFTER_S = 10.0
+_QUICK_ENDS_THAT_MEAN_FAILING = 3
 _LARGEST_LOG_BYTES = 10 * 2**20
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,6 +83,13 @@ class Child:
         delay_s = min(_FIRST_DELAY_S * 2 ** min(max(self.failures - 1, 0), 8), _LONGEST_DELAY_S)
         self._next_start_at = time.monotonic() + delay_s
         return True
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it ended three times in a row as soon as it was started, and has not settled since."""
+        if self.failures < _QUICK_ENDS_THAT_MEAN_FAILING:
+            return False
+        return self._process is None or time.monotonic() - self._started_at <= _SETTLED_AFTER_S
 
     def waits_s(self) -> float | None:
         """Seconds until it may start again; None while it runs."""

@@ -53,6 +53,7 @@ class FileLock:
     """One holder's hold on a lock file. The kernel ends it when the holder dies, however it dies."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def try_shared(self) -> bool:
@@ -69,6 +70,13 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name; one that the last holder removed keeps nobody else out."""
+        try:
+            return self._path.stat().st_ino == os.fstat(self._descriptor).st_ino
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Let go."""

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -25,13 +24,14 @@ from gateway.embedded.instance import FileLock, Instance, write_instance
 from gateway.embedded.port import ReservedPort
 from gateway.embedded.redis_server import find_redis_program, redis_answers, redis_command
 from gateway.embedded.signals import SignalWaiter
+from gateway.version import installed_version
 
 ACTORS = ("ingest", "fetch", "store", "notify")
 _STARTS_WITHIN_S = 30.0
 _LOADS_WITHIN_S = 300.0
 _TICK_S = 0.005
 _USERS_CHECK_S = 0.1
-_QUICK_ENDS_THAT_MEAN_FAILING = 3
+_LOOK_AGAIN_S = 5.0
 
 
 class AlreadyServed(Exception):
@@ -121,7 +121,7 @@ class Supervisor:
         self._add_role("transcode", ["transcode"], environment)
         started_at = journal.rfc3339(time.time())
         instance = Instance(
-            port.url(), key, os.getpid(), version("reelway"), started_at, self._options.ends_when_unused
+            port.url(), key, os.getpid(), installed_version(), started_at, self._options.ends_when_unused
         )
         self._await_gateway(gateway, port)
         write_instance(directory, instance)
@@ -198,8 +198,8 @@ class Supervisor:
         while not self._signals.stop_requests and not self._is_unused():
             self._restart_ended()
             waits = [child.waits_s() for child in self._children()]
-            idle_s = _USERS_CHECK_S if self._users else 60.0
-            self._signals.wait(min([idle_s, *(wait for wait in waits if wait is not None)]))
+            look_again_s = _USERS_CHECK_S if self._users else _LOOK_AGAIN_S
+            self._signals.wait(min([look_again_s, *(wait for wait in waits if wait is not None)]))
 
     def _children(self) -> list[Child]:
         return [*([self._redis] if self._redis else []), *self._roles]
@@ -215,7 +215,7 @@ class Supervisor:
     def _record_failing(self) -> None:
         if self._instance is None:
             return
-        failing = tuple(child.name for child in self._children() if child.failures >= _QUICK_ENDS_THAT_MEAN_FAILING)
+        failing = tuple(child.name for child in self._children() if child.is_failing)
         if failing != self._instance.failing:
             self._instance = msgspec.structs.replace(self._instance, failing=failing)
             write_instance(self._directory, self._instance)

@@ -1,0 +1,16 @@
+"""Arguments that several subcommands share."""
+
+import argparse
+from pathlib import Path
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """What every subcommand takes."""
+    parser.add_argument("--json", action="store_true", help="machine-readable output on stdout")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="the data directory (REELWAY_DATA_DIR)")
+
+
+def add_wish(parser: argparse.ArgumentParser) -> None:
+    """What to make of a source."""
+    parser.add_argument("--to", metavar="FORMAT", help="mp3 (default), m4a, opus, flac, wav, mp4 or webm")
+    parser.add_argument("--quality", metavar="QUALITY", help="a bit rate such as 192k, or a height such as 720p")

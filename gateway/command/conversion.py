@@ -1,0 +1,167 @@
+"""One conversion from a source to a file: submit, follow, download; taken up again after a kill."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from actors.media.errors import MediaError, error_table
+from actors.media.spec import check_spec
+from actors.media.task import UPLOAD_PREFIX, JobSpec
+from gateway.command.client import GatewayClient
+from gateway.command.connection import Connection
+from gateway.command.documents import TERMINAL, Job
+from gateway.command.download import download
+from gateway.command.failure import CommandFailure, ExitCode
+from gateway.command.following import follow
+from gateway.command.interrupts import Interrupts
+from gateway.command.ledger import Entry, LedgerEntry
+from gateway.command.progress import Display, byte_speed
+from gateway.command.source import Source
+from gateway.command.target import Target
+
+_CANCELLED_WITHIN_S = 3.0
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the user wants made of a source. `quality` None is the format's default."""
+
+    format: str
+    quality: str | None
+
+    def check(self, source: Source) -> None:
+        """Raise `CommandFailure` for what every gateway would refuse, before anything is started or sent."""
+        spec = JobSpec(source=source.address or f"{UPLOAD_PREFIX}unsent", format=self.format, quality=self.quality)
+        for problem in check_spec(spec):
+            raise refusal(problem.error)
+
+    def body(self, source: str) -> dict[str, str]:
+        """The request; `source` is an address or `upload:<id>`."""
+        body = {"source": source, "format": self.format}
+        return body | ({"quality": self.quality} if self.quality else {})
+
+
+class Interrupted(Exception):
+    """The user ended the conversion; `job` is the cancelled job, None if there was none yet or it is not known."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("interrupted")
+        self.job = job
+
+
+class Conversion:
+    """`run` does all of it. Every step may be repeated by another process that makes the same conversion."""
+
+    def __init__(self, connection: Connection, source: Source, wish: Wish, target: Target, display: Display) -> None:
+        self._connection = connection
+        self._client = GatewayClient(connection)
+        self._source = source
+        self._wish = wish
+        self._target = target
+        self._display = display
+        identity = [connection.identity, *source.identity, wish.format, wish.quality or "", str(target.path)]
+        self._ledger = LedgerEntry(connection.directory.converts, identity)
+        self._job: Job | None = None
+
+    def run(self, interrupts: Interrupts) -> Job:
+        """The job in its terminal state, its result in place if it completed.
+
+        Raises `CommandFailure` and, on Ctrl-C, `Interrupted` once the job is cancelled.
+        """
+        try:
+            job = self._submit(interrupts)
+            if job.state not in TERMINAL:
+                job = follow(self._client, job.id, self._display, self._connection.failing)
+            if job.state == "completed":
+                self._download(job)
+            self._ledger.forget()
+            return job
+        except KeyboardInterrupt:
+            raise Interrupted(self._cancel()) from None
+
+    def _submit(self, interrupts: Interrupts) -> Job:
+        job = self._take_up(interrupts)
+        while job is None:
+            self._ledger.keep(self._ledger.entry)
+            job = self._send(self._source_text(), interrupts)
+        self._job = job
+        return job
+
+    def _take_up(self, interrupts: Interrupts) -> Job | None:
+        """The job that an earlier run of this command made, if it is still of use."""
+        if not self._ledger.is_old:
+            return None
+        entry = self._ledger.entry
+        if self._source.address is None and entry.upload is None:
+            return None
+        try:
+            job = self._send(self._source_text(), interrupts)
+            if job.state == "completed" or job.state not in TERMINAL:
+                return job
+        except CommandFailure as failure:
+            if failure.exit_code != ExitCode.USAGE:
+                raise
+        # It ended without anybody watching, or the gateway has forgotten what was sent.
+        self._ledger.start_anew()
+        return None
+
+    def _source_text(self) -> str:
+        if self._source.address is not None:
+            return self._source.address
+        if self._ledger.entry.upload is None:
+            self._ledger.keep(Entry(self._ledger.entry.idempotency_key, self._upload()))
+        return f"{UPLOAD_PREFIX}{self._ledger.entry.upload}"
+
+    def _send(self, source: str, interrupts: Interrupts) -> Job:
+        self._connection.address()
+        with interrupts.held():
+            job = self._client.submit(self._wish.body(source), self._ledger.entry.idempotency_key)
+            self._job = job
+        return job
+
+    def _upload(self) -> str:
+        file, size_bytes = self._source.file, self._source.size_bytes
+        assert file is not None  # noqa: S101  # a source is an address or a file
+        with self._moving("upload", size_bytes) as moved:
+            return self._client.upload(file, size_bytes, moved).id
+
+    def _download(self, job: Job) -> None:
+        output = job.outputs[0]
+        with self._moving("save", output.size_bytes) as moved:
+            download(self._client, job.id, output, self._target, moved)
+
+    @contextlib.contextmanager
+    def _moving(self, stage: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+        began = time.monotonic()
+
+        def moved(done_bytes: int) -> None:
+            seconds = time.monotonic() - began
+            speed = done_bytes / seconds if seconds > 0 else 0.0
+            left_s = (total_bytes - done_bytes) / speed if speed else None
+            self._display.show(stage, done_bytes / max(total_bytes, 1), byte_speed(speed), left_s)
+
+        yield moved
+        self._display.finish(stage)
+
+    def _cancel(self) -> Job | None:
+        if self._job is None:
+            return None
+        with contextlib.suppress(CommandFailure):
+            job = self._client.cancel(self._job.id)
+            until = time.monotonic() + _CANCELLED_WITHIN_S
+            while job.state not in TERMINAL and time.monotonic() < until:
+                time.sleep(0.02)
+                job = self._client.job(job.id)
+            self._target.partial(job.id).unlink(missing_ok=True)
+            self._ledger.forget()
+            return job
+        return None
+
+
+def refusal(error: MediaError) -> CommandFailure:
+    """The refusal that the API would give for the same request, with the same code."""
+    rule = error_table().rule(error.code)
+    return CommandFailure(
+        ExitCode.USAGE, error.code, error.message or rule.message, error.suggestion or rule.suggestion
+    )

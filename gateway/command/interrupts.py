@@ -1,0 +1,48 @@
+"""Ctrl-C and its relatives: the first asks the command to end in order, the second ends it at once."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Self
+
+from gateway.command.failure import ExitCode
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """While it is open, the first of these signals raises `KeyboardInterrupt` in the main thread."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._held = False
+        self._previous: dict[signal.Signals, object] = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """A step that must be known to have happened or not: the first signal waits for its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._count:
+            raise KeyboardInterrupt
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count > 1:
+            os._exit(ExitCode.INTERRUPTED)
+        if not self._held:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave is what it takes

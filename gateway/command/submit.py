@@ -1,0 +1,64 @@
+"""`reelway submit SOURCE`: hand a job in, and wait for its end only if asked."""
+
+import argparse
+import secrets
+import sys
+
+from actors.media.task import UPLOAD_PREFIX
+from gateway.command.arguments import add_wish
+from gateway.command.client import GatewayClient
+from gateway.command.connection import Connection, load_settings
+from gateway.command.conversion import Wish
+from gateway.command.documents import Job
+from gateway.command.ending import say_end
+from gateway.command.failure import ExitCode
+from gateway.command.following import follow
+from gateway.command.native import require_native
+from gateway.command.progress import Display, make_display
+from gateway.command.source import Source, read_source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `submit`."""
+    parser.add_argument("source", metavar="SOURCE", help="a file, or an address that begins with http:// or https://")
+    add_wish(parser)
+    parser.add_argument("--wait", action="store_true", help="follow the job to its end")
+    parser.add_argument(
+        "--idempotency-key",
+        metavar="KEY",
+        help="the same key and request give the same job, however often they are sent",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Submit; print the job's id, or the job with --json."""
+    source = read_source(arguments.source)
+    wish = Wish(arguments.to or "mp3", arguments.quality)
+    wish.check(source)
+    with Connection(load_settings(arguments.data)) as connection, make_display() as display:
+        if connection.is_embedded:
+            require_native()
+        client = GatewayClient(connection)
+        key = arguments.idempotency_key or secrets.token_hex(16)
+        job = client.submit(wish.body(_send(client, source, display)), key)
+        if arguments.wait:
+            job = follow(client, job.id, display, connection.failing)
+        elif connection.ends_with_this_command():
+            display.note(
+                "The job goes on while a reelway command runs: start `reelway up`, or `reelway watch` this job."
+            )
+    _say(job, as_json=arguments.json)
+    return say_end(job) if arguments.wait else ExitCode.DONE
+
+
+def _send(client: GatewayClient, source: Source, display: Display) -> str:
+    if source.file is None:
+        return source.address or ""
+    size_bytes = source.size_bytes
+    upload = client.upload(source.file, size_bytes, lambda done: display.show("upload", done / size_bytes))
+    display.finish("upload")
+    return f"{UPLOAD_PREFIX}{upload.id}"
+
+
+def _say(job: Job, *, as_json: bool) -> None:
+    sys.stdout.write((job.document.decode() if as_json else job.id) + "\n")
