@@ -55,6 +55,7 @@ class StorageSettings(Section, frozen=True):
     )
     results_s: Annotated[float, Meta(gt=0, description="life of published results")] = 2_592_000.0
     uploads_s: Annotated[float, Meta(gt=0, description="life of an upload no job needs")] = 86_400.0
+    min_free_bytes: Annotated[int, Meta(ge=0, description="free space below which nothing new is taken")] = 2_147_483_648
 
 
 class MediaSettings(Section, frozen=True):
@@ -107,10 +108,14 @@ class ReaperSettings(Section, frozen=True):
 class GatewaySettings(Section, frozen=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0: a free one")] = 8080
-    key: Annotated[Secret | None, Meta(description="API key; none: every request is refused")] = None
+    key: Annotated[Secret | None, Meta(description="API key; none: one is generated into data_dir/gateway.key")] = None
     upload_max_bytes: Annotated[int, Meta(ge=1, description="largest upload")] = 53_687_091_200
+    upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
     stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
+    max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
+    ring_events: Annotated[int, Meta(ge=0, description="recent events kept in memory for each partition")] = 4096
+    ring_bytes: Annotated[int, Meta(ge=0, description="memory for them, for each partition")] = 2_097_152
     shutdown_s: Annotated[float, Meta(gt=0, description="time requests have at the end")] = 8.0
 
 
