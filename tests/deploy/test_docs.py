@@ -1,0 +1,71 @@
+"""The pages say what the code says: states, keys, metrics, and links that lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from actors.kernel import Partitions
+from actors.kernel.states import MOVES, TERMINAL
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "bench" / "README.md"]
+
+
+def test_the_drawn_moves_are_the_legal_moves() -> None:
+    page = (DOCS / "states.md").read_text("utf-8")
+    drawn = set(re.findall(r"^    (\w+) --> (\w+): (\w+)$", page, re.MULTILINE))
+    legal = {
+        (str(before), str(after), verb)
+        for verb, moves in MOVES.items()
+        for before, afters in moves.items()
+        for after in afters
+    }
+    assert drawn == legal
+
+
+def test_the_drawn_ends_are_the_terminal_states() -> None:
+    page = (DOCS / "states.md").read_text("utf-8")
+    assert set(re.findall(r"^    (\w+) --> \[\*\]$", page, re.MULTILINE)) == {str(state) for state in TERMINAL}
+
+
+def test_every_key_is_explained() -> None:
+    page = (DOCS / "operations.md").read_text("utf-8")
+    explained = set(
+        re.findall(r"^\| `([a-z]+)[:`]", page.partition("### Keys")[2].partition("## Storage")[0], re.MULTILINE)
+    )
+    keys = Partitions(1).keys("00")
+    named = {key.removeprefix(keys.root) for key in keys.declared}
+    named |= {
+        key.removeprefix(keys.root).partition(":")[0]
+        for key in (
+            keys.job("id"),
+            keys.log("id"),
+            keys.inbox("fetch", "cpu", "again"),
+            keys.taken("nonce"),
+            keys.idempotency("tenant", "key"),
+            keys.jobs("tenant"),
+            keys.hooks("tenant"),
+        )
+    }
+    assert explained == named
+
+
+def test_every_metric_is_explained() -> None:
+    page = (DOCS / "operations.md").read_text("utf-8").partition("## Metrics")[2]
+    explained = set(re.findall(r"`(reelway_[a-z_]+)`", page))
+    sources = [*(ROOT / "actors").rglob("*.py"), *(ROOT / "gateway").rglob("*.py")]
+    registered = {
+        name
+        for source in sources
+        for name in re.findall(r"(?:Counter|Gauge|Histogram)\(\s*\"(reelway_[a-z_]+)\"", source.read_text("utf-8"))
+    }
+    assert explained == registered
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
