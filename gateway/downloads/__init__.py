@@ -1,0 +1,1 @@
+"""Downloads: the published outputs of a job, whole or in ranges."""

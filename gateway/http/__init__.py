@@ -1,0 +1,1 @@
+"""The HTTP server: its service, routes, problems, authentication, health and metrics."""

@@ -1,0 +1,54 @@
+"""The aiohttp application: one table of routes, and the layers around them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.downloads import handlers as downloads
+from gateway.http import health
+from gateway.http.context import CONTEXT, Context
+from gateway.http.middleware import authentication, prepare_headers, request_scope
+from gateway.jobs import handlers as jobs
+from gateway.streams import handlers as streams
+from gateway.uploads import handlers as uploads
+
+JSON_BODY_MOST_BYTES = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the table."""
+
+    method: str
+    path: str
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+ROUTES = (
+    Route("POST", "/v1/jobs", jobs.submit),
+    Route("GET", "/v1/jobs", jobs.listing),
+    Route("GET", "/v1/jobs/{job}", jobs.show),
+    Route("POST", "/v1/jobs/{job}/cancel", jobs.cancel),
+    Route("GET", "/v1/jobs/{job}/events", streams.events),
+    Route("GET", "/v1/jobs/{job}/outputs", downloads.listing),
+    Route("GET", "/v1/jobs/{job}/outputs/{name}", downloads.download),
+    Route("HEAD", "/v1/jobs/{job}/outputs/{name}", downloads.download),
+    Route("POST", "/v1/uploads", uploads.receive),
+    Route("GET", "/v1/uploads/{upload}", uploads.show),
+    Route("HEAD", "/v1/uploads/{upload}", uploads.show),
+    Route("DELETE", "/v1/uploads/{upload}", uploads.delete),
+    Route("GET", "/livez", health.livez),
+    Route("GET", "/readyz", health.readyz),
+    Route("GET", "/metrics", health.metrics),
+)
+
+
+def build_application(context: Context) -> web.Application:
+    """The application of one gateway."""
+    application = web.Application(middlewares=(request_scope, authentication), client_max_size=JSON_BODY_MOST_BYTES)
+    application[CONTEXT] = context
+    application.on_response_prepare.append(prepare_headers)
+    for route in ROUTES:
+        application.router.add_route(route.method, route.path, route.handler)
+    return application

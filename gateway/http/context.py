@@ -1,0 +1,55 @@
+"""What handlers need, made once by the service and handed to them through the application."""
+
+from dataclasses import dataclass, field
+
+import redis.asyncio
+from aiohttp import web
+
+from actors.egress import EgressPolicy
+from actors.kernel import KernelOptions, Partitions, Submitter
+from actors.settings import Settings
+from actors.storage import Storage
+from gateway.http.authentication import Authenticator
+from gateway.http.metrics import GatewayMetrics
+from gateway.principal import Principal
+from gateway.streams.connection import Bounds
+from gateway.streams.hub import Hub
+from gateway.streams.pump import Pump
+from gateway.streams.reader import JobReader
+from gateway.streams.streams import Streams
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of one gateway."""
+
+    settings: Settings
+    kernel: KernelOptions
+    authenticator: Authenticator
+    metrics: GatewayMetrics
+    redis: redis.asyncio.Redis
+    partitions: Partitions
+    submitter: Submitter
+    storage: Storage
+    egress: EgressPolicy
+    hub: Hub
+    pump: Pump
+    reader: JobReader
+    streams: Streams
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+PRINCIPAL = "principal"
+REQUEST_ID = "request_id"
+
+
+def context_of(request: web.Request) -> Context:
+    """The gateway that serves this request."""
+    return request.app[CONTEXT]
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Who asks; the authentication has put it there."""
+    principal: Principal = request[PRINCIPAL]
+    return principal

@@ -1,0 +1,110 @@
+"""Around every request: its id, its problem document when it fails, its line in the log and its metrics."""
+
+import re
+import time
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from redis.exceptions import RedisError
+
+from actors.kernel import BodyTooLarge, StoreFull, StoreUnavailable, UnknownJobId, is_full, means_wait
+from gateway.http.context import PRINCIPAL, REQUEST_ID, context_of
+from gateway.http.problems import Problem, of_http_error, render
+from gateway.ids import new_request_id
+
+OPEN_PATHS = frozenset({"/livez", "/readyz"})
+_RESPONSE = "response"
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads")
+
+_log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def request_scope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost layer: nothing that a handler raises passes it but the end of the process."""
+    sent = request.headers.get("X-Request-Id", "")
+    request_id = request[REQUEST_ID] = sent if _ACCEPTED_ID.fullmatch(sent) else new_request_id()
+    began_s = time.perf_counter()
+    response = await _answer(request, handler, request_id)
+    _record(request, response.status, time.perf_counter() - began_s, request_id)
+    return response
+
+
+@web.middleware
+async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every route but the health checks needs a key. What does not exist is said to everybody."""
+    if request.match_info.http_exception is None and request.path not in OPEN_PATHS:
+        authenticator = context_of(request).authenticator
+        request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))
+    return await handler(request)
+
+
+async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, also of those that are streamed."""
+    request[_RESPONSE] = response
+    response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+    response.headers["Server"] = "reelway"
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        failure = problem
+    except web.HTTPException as error:
+        failure = of_http_error(error)
+    except (ConnectionResetError, TimeoutError) as error:
+        _log.debug("client left", request_id=request_id, error=type(error).__name__)
+        failure = Problem("REQUEST_TIMEOUT")
+    except Exception as error:  # noqa: BLE001 - what is not known is logged and answered as INTERNAL
+        known = _known(error)
+        if known is None:
+            _log.exception("request failed", request_id=request_id, route=_route(request))
+        failure = known or Problem("INTERNAL")
+    begun: web.StreamResponse | None = request.get(_RESPONSE)
+    if begun is not None:
+        # Its headers are out: a cut connection is the only way left to say that the body is not whole.
+        if request.transport is not None:
+            request.transport.abort()
+        return begun
+    return render(failure, request_id)
+
+
+def _known(error: Exception) -> Problem | None:
+    if isinstance(error, UnknownJobId):
+        return Problem("JOB_NOT_FOUND")
+    if isinstance(error, BodyTooLarge):
+        return Problem("BODY_TOO_LARGE")
+    if isinstance(error, StoreFull) or is_full(error):
+        return Problem("STORE_FULL")
+    if isinstance(error, StoreUnavailable) or (isinstance(error, RedisError) and means_wait(error)):
+        return Problem("STORE_UNAVAILABLE")
+    return None
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+def _record(request: web.Request, status: int, duration_s: float, request_id: str) -> None:
+    route = _route(request)
+    metrics = context_of(request).metrics
+    metrics.requests.labels(route, request.method, status).inc()
+    if route not in _TRANSFERS:
+        metrics.request_seconds.labels(route).observe(duration_s)
+    principal = request.get(PRINCIPAL)
+    log = _log.debug if route in OPEN_PATHS or route == "/metrics" else _log.info
+    # The path without its query: an upload's name is nobody's business, and tokens do not belong there at all.
+    log(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=status,
+        duration_s=round(duration_s, 4),
+        request_id=request_id,
+        by=principal.name if principal is not None else None,
+    )

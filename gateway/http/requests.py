@@ -1,0 +1,72 @@
+"""What a request says in its query and headers, checked."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from aiohttp import web
+
+from gateway.http.problems import FieldError, Problem, field_problem
+
+LONGEST_WAIT_S = 30.0
+_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+_BARE = re.compile(r"[\x21-\x7e]+")
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
+MOST_KEY_CHARACTERS = 255
+
+
+def parameters(request: web.Request, *known: str) -> Mapping[str, str]:
+    """The query's parameters. Raises Problem for one that is not known or stands twice."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            suggestion = f"Did you mean `{close[0]}`?" if close else f"Known parameters: {', '.join(known) or 'none'}."
+            raise bad_parameter(name[:40], f"The parameter `{name[:40]}` is not known.", suggestion)
+        if name in found:
+            raise bad_parameter(name, f"The parameter `{name}` stands twice.", "Send it once.")
+        found[name] = value
+    return found
+
+
+def bad_parameter(name: str, detail: str, suggestion: str) -> Problem:
+    """The problem of one wrong parameter."""
+    return field_problem("INVALID_PARAMETER", FieldError(detail, parameter=name, suggestion=suggestion))
+
+
+def limit_of(query: Mapping[str, str], *, default: int, most: int) -> int:
+    """The parameter `limit`."""
+    text = query.get("limit")
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
+        raise bad_parameter("limit", "The limit is not valid.", f"Use a number from 1 to {most}.")
+    return int(text)
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """The Idempotency-Key: a quoted string (RFC 8941), or the same without quotes."""
+    sent = headers.get("Idempotency-Key")
+    if sent is None:
+        return None
+    text = sent.strip()
+    quoted = _STRING.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
+    if not 1 <= len(key) <= MOST_KEY_CHARACTERS or (quoted is None and not _BARE.fullmatch(key)):
+        raise Problem("INVALID_IDEMPOTENCY_KEY")
+    return key
+
+
+def wait_s(headers: Mapping[str, str]) -> float | None:
+    """How long `Prefer: wait=N` (RFC 7240) allows the answer to take, at most 30 s; None without it."""
+    match = _WAIT.search(headers.get("Prefer", ""))
+    return min(float(match[1]), LONGEST_WAIT_S) if match else None
+
+
+def wants_event_stream(headers: Mapping[str, str]) -> bool:
+    """Whether the Accept header names Server-Sent Events."""
+    for entry in headers.get("Accept", "").split(","):
+        kind, *options = (part.strip().lower() for part in entry.split(";"))
+        if kind == "text/event-stream":
+            return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", option) for option in options)
+    return False

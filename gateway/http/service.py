@@ -1,0 +1,120 @@
+"""The gateway as a service: start, ready, drain, stop."""
+
+import asyncio
+import contextlib
+
+import structlog
+from aiohttp import web
+
+from actors.egress import EgressPolicy
+from actors.kernel import KernelOptions, Partitions, RedisOptions, Submitter, connect
+from actors.settings import Settings
+from actors.storage import open_storage
+from gateway.http.application import build_application
+from gateway.http.authentication import Authenticator, installation_key
+from gateway.http.context import Context
+from gateway.http.health import readiness_of
+from gateway.http.metrics import GatewayMetrics
+from gateway.streams.hub import Hub
+from gateway.streams.pump import BLOCK_MS, Pump
+from gateway.streams.reader import JobReader
+from gateway.streams.ring import Ring
+from gateway.streams.streams import TICK_S, Streams
+
+BACKLOG = 4096
+READY_POLL_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class GatewayService:
+    """One HTTP server. `port` and `url` are known after `start`."""
+
+    name = "gateway"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        self.context = _build_context(settings)
+        self.port = settings.gateway.port
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        host = self._settings.gateway.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listens. Raises OSError when the address cannot be used. Redis may still be away: `ready` waits for it."""
+        context = self.context
+        self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
+        runner = web.AppRunner(
+            build_application(context),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=self._settings.gateway.shutdown_s,
+        )
+        self._runner = runner
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.gateway.host, self._settings.gateway.port, backlog=BACKLOG)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        _log.info("listening", url=self.url)
+
+    async def ready(self) -> None:
+        """Returns when requests can be served."""
+        await self.context.pump.started.wait()
+        while not (await readiness_of(self.context)).ready:  # noqa: ASYNC110 - Redis sends no event when it is back
+            await asyncio.sleep(READY_POLL_S)
+
+    async def drain(self) -> None:
+        """Not ready any more; every stream is asked to come back, every waiting request is answered."""
+        context = self.context
+        context.streams.drain()
+        for partition in context.partitions:
+            context.hub.lose(partition)
+
+    async def stop(self) -> None:
+        """Ends: the listener at once, requests within `gateway.shutdown_s`."""
+        if not self.context.streams.draining:
+            await self.drain()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.context.pump.close()
+        await self.context.redis.aclose()
+
+
+def _build_context(settings: Settings) -> Context:
+    redis_options = RedisOptions(
+        url=settings.redis.url,
+        username=settings.redis.username,
+        password=settings.redis.password.reveal() if settings.redis.password else None,
+    )
+    kernel = KernelOptions(**{field: getattr(settings.kernel, field) for field in settings.kernel.__struct_fields__})
+    partitions = Partitions(settings.redis.partitions)
+    client = connect(redis_options)
+    metrics = GatewayMetrics()
+    hub = Hub({partition: Ring(settings.gateway.ring_events, settings.gateway.ring_bytes) for partition in partitions})
+    # The pump's blocking read would hold up whoever shared its connection.
+    pump_client = connect(redis_options, block_s=BLOCK_MS / 1000, connections=1)
+    return Context(
+        settings=settings,
+        kernel=kernel,
+        authenticator=Authenticator(installation_key(settings)),
+        metrics=metrics,
+        redis=client,
+        partitions=partitions,
+        submitter=Submitter(client, partitions, kernel),
+        storage=open_storage(settings.storage_url),
+        egress=EgressPolicy(settings.egress.allow),
+        hub=hub,
+        pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
+        reader=JobReader(client, partitions),
+        streams=Streams(settings.gateway.max_streams, metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)),
+    )

@@ -1,0 +1,120 @@
+"""The JSON documents of a job: field for field what a client reads."""
+
+from urllib.parse import quote
+
+import msgspec
+
+from actors.media.task import Codecs, OutputFacts
+from gateway.times import optional_timestamp
+
+
+class ProgressDocument(msgspec.Struct, frozen=True):
+    """How far a job is. `percent` is of the whole job and never falls; the rest describes the running stage."""
+
+    percent: float
+    stage: str | None = None
+    eta_s: float | None = None
+    speed: float | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+
+
+class ReasonDocument(msgspec.Struct, frozen=True):
+    """Why a job does not move, or repeats a stage."""
+
+    code: str
+    message: str
+    until: str | None = None
+
+
+class ErrorDocument(msgspec.Struct, frozen=True):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    suggestion: str
+    retryable: bool
+
+
+class OutputDocument(msgspec.Struct, frozen=True):
+    """One file of the result. `url` is relative to the server."""
+
+    name: str
+    type: str
+    size_bytes: int
+    sha256: str
+    duration_s: float | None
+    codecs: Codecs
+    width: int | None
+    height: int | None
+    url: str
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where the rest of a job is found, relative to the server."""
+
+    self: str
+    events: str
+    outputs: str
+    cancel: str
+
+
+class StoredReason(msgspec.Struct, frozen=True):
+    """A reason as it is stored: actors give `until_ms`, the script that delays a job adds `until`."""
+
+    code: str
+    message: str
+    until: str | None = None
+    until_ms: int | None = None
+
+
+class _StoredProgress(msgspec.Struct, frozen=True):
+    stage: str | None = None
+    eta_s: float | None = None
+    speed: float | None = None
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+
+
+_progress = msgspec.json.Decoder(_StoredProgress)
+_reason = msgspec.json.Decoder(StoredReason)
+
+
+def progress_document(percent: float, stored: bytes | None, stage: str | None = None) -> ProgressDocument:
+    """Progress for clients. `stored` is the JSON that the last worker reported, if any.
+
+    With `stage`, the stage that the job is in now, what was reported in another stage is left out.
+    """
+    known = _progress.decode(stored) if stored else _StoredProgress()
+    if stage is not None and known.stage != stage:
+        return ProgressDocument(percent, stage)
+    return ProgressDocument(percent, known.stage, known.eta_s, known.speed, known.bytes_done, known.bytes_total)
+
+
+def reason_document(stored: bytes | StoredReason | None) -> ReasonDocument | None:
+    """The reason for clients; None when there is none."""
+    if not stored:
+        return None
+    known = stored if isinstance(stored, StoredReason) else _reason.decode(stored)
+    return ReasonDocument(known.code, known.message, known.until or optional_timestamp(known.until_ms))
+
+
+def output_document(job: str, facts: OutputFacts) -> OutputDocument:
+    """One output for clients."""
+    return OutputDocument(
+        name=facts.name,
+        type=facts.type,
+        size_bytes=facts.size_bytes,
+        sha256=facts.sha256,
+        duration_s=facts.duration_s,
+        codecs=facts.codecs,
+        width=facts.width,
+        height=facts.height,
+        url=f"/v1/jobs/{job}/outputs/{quote(facts.name, safe='')}",
+    )
+
+
+def links(job: str) -> Links:
+    """The addresses around a job."""
+    path = f"/v1/jobs/{job}"
+    return Links(self=path, events=f"{path}/events", outputs=f"{path}/outputs", cancel=f"{path}/cancel")

@@ -1,0 +1,110 @@
+"""A job as clients see it."""
+
+import hashlib
+
+import msgspec
+
+from actors.kernel.states import State
+from actors.kernel.views import JobView
+from actors.media.task import Result
+from gateway.jobs.documents import (
+    ErrorDocument,
+    Links,
+    OutputDocument,
+    ProgressDocument,
+    ReasonDocument,
+    links,
+    output_document,
+    progress_document,
+    reason_document,
+)
+from gateway.times import optional_timestamp, timestamp
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a client asked for. Jobs that were not made by this API may lack any of it."""
+
+    source: str = ""
+    format: str = ""
+    quality: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+_asked = msgspec.json.Decoder(_Asked)
+_error = msgspec.json.Decoder(ErrorDocument)
+_result = msgspec.json.Decoder(Result)
+
+
+class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The job object of the API."""
+
+    id: str
+    state: State
+    stage: str
+    progress: ProgressDocument
+    reason: ReasonDocument | None
+    source: str
+    format: str
+    quality: str | None
+    tags: tuple[str, ...]
+    outputs: tuple[OutputDocument, ...]
+    error: ErrorDocument | None
+    created_at: str
+    updated_at: str
+    expires_at: str | None
+    deadline_at: str
+    cancel_requested_at: str | None
+    links: Links
+
+
+def job_document(view: JobView, retention_s: float) -> JobDocument:
+    """The document of a job. `retention_s`: how long after its end a job can be read."""
+    asked = _asked.decode(view.spec)
+    stored = None if view.terminal else view.progress
+    expires_at_ms = None if view.ended_at_ms is None else view.ended_at_ms + round(retention_s * 1000)
+    return JobDocument(
+        id=view.job,
+        state=view.state,
+        stage=view.stage,
+        progress=progress_document(view.percent, stored, view.stage),
+        reason=reason_document(view.reason),
+        source=asked.source,
+        format=asked.format,
+        quality=asked.quality,
+        tags=asked.tags,
+        outputs=outputs_of(view),
+        error=_error.decode(view.error) if view.error and view.state == State.FAILED else None,
+        created_at=timestamp(view.created_at_ms),
+        updated_at=timestamp(view.updated_at_ms),
+        expires_at=optional_timestamp(expires_at_ms),
+        deadline_at=timestamp(view.deadline_ms),
+        cancel_requested_at=optional_timestamp(view.cancel_requested_at_ms),
+        links=links(view.job),
+    )
+
+
+def outputs_of(view: JobView) -> tuple[OutputDocument, ...]:
+    """The published files of a job; none before it has completed."""
+    result = result_of(view)
+    return () if result is None else tuple(output_document(view.job, facts) for facts in result.outputs)
+
+
+def result_of(view: JobView) -> Result | None:
+    """The result of a completed job."""
+    return _result.decode(view.result) if view.result and view.state == State.COMPLETED else None
+
+
+def job_json(view: JobView, retention_s: float) -> bytes:
+    """The document as JSON, on one line."""
+    return msgspec.json.encode(job_document(view, retention_s))
+
+
+def entity_tag(rev: int, body: bytes) -> str:
+    """The strong ETag of a job: its revision, and a digest because progress changes the body within a revision."""
+    return f'"{rev}-{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def revision_of(tag: str) -> int | None:
+    """The revision inside an ETag of `entity_tag`; None for anything else."""
+    number, dash, _ = tag.strip().removeprefix("W/").strip('"').partition("-")
+    return int(number) if dash and number.isascii() and number.isdigit() else None

@@ -1,0 +1,170 @@
+"""Durable events and progress as they come from Redis, and their envelope on the wire."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from actors.kernel.states import TERMINAL
+from actors.media.task import CompletedEvent
+from gateway.jobs.documents import (
+    OutputDocument,
+    ProgressDocument,
+    ReasonDocument,
+    StoredReason,
+    output_document,
+    progress_document,
+    reason_document,
+)
+from gateway.streams.framing import chunk, frame
+from gateway.times import timestamp
+
+TERMINAL_TYPES = frozenset(f"job.{state}" for state in TERMINAL)
+PROGRESS = "job.progress"
+NO_EPOCH = "0"
+"""Stands for the epoch of a feed that is lost. It is no epoch, so a cursor made with it is never valid."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What every event looks like, on every transport. `id` is null for progress, which is never replayed."""
+
+    id: str | None
+    type: str
+    job: str
+    rev: int
+    at: str
+    data: msgspec.Raw
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """One durable event. `entry` is its id in the feed; `epoch` names the feed. Serialised once per form."""
+
+    partition: str
+    epoch: str
+    entry: str
+    type: str
+    job: str
+    tenant: str
+    rev: int
+    at_ms: int
+    data: bytes
+    _envelope: bytes = b""
+    _frames: dict[bool, bytes] = {}
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}.{self.entry}"
+
+    @property
+    def terminal(self) -> bool:
+        return self.type in TERMINAL_TYPES
+
+    @property
+    def end_state(self) -> str | None:
+        """The state that this event ends the job in; None when it goes on."""
+        return self.type.removeprefix("job.") if self.terminal else None
+
+    @property
+    def envelope(self) -> bytes:
+        if not self._envelope:
+            data = msgspec.Raw(event_data(self.type, self.job, self.data))
+            self._envelope = msgspec.json.encode(
+                Envelope(self.id, self.type, self.job, self.rev, timestamp(self.at_ms), data)
+            )
+        return self._envelope
+
+    def frame(self, *, chunked: bool) -> bytes:
+        """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
+        framed = self._frames.get(chunked)
+        if framed is None:
+            plain = frame(self.type, self.envelope, self.id)
+            framed = self._frames[chunked] = chunk(plain) if chunked else plain
+        return framed
+
+
+class Pulse(msgspec.Struct, kw_only=True):
+    """One report of progress, made under revision `rev`."""
+
+    partition: str
+    job: str
+    tenant: str
+    rev: int
+    at_ms: int
+    percent: float
+    progress: bytes
+    reason: bytes
+    _frames: dict[bool, bytes] = {}
+
+    def frame(self, *, chunked: bool) -> bytes:
+        """The SSE frame. It has no id, so it does not move the client's cursor."""
+        framed = self._frames.get(chunked)
+        if framed is None:
+            envelope = Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), self._data())
+            plain = frame(PROGRESS, msgspec.json.encode(envelope))
+            framed = self._frames[chunked] = chunk(plain) if chunked else plain
+        return framed
+
+    def _data(self) -> msgspec.Raw:
+        document = _PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
+        return msgspec.Raw(msgspec.json.encode(document))
+
+
+class _PulseData(msgspec.Struct, frozen=True):
+    progress: ProgressDocument
+    reason: ReasonDocument | None
+
+
+class _ReasonData(msgspec.Struct, frozen=True):
+    reason: StoredReason | None = None
+
+
+class _ShownReason(msgspec.Struct, frozen=True):
+    reason: ReasonDocument | None
+
+
+class _ShownOutputs(msgspec.Struct, frozen=True):
+    outputs: tuple[OutputDocument, ...]
+
+
+def event_data(kind: str, job: str, data: bytes) -> bytes:
+    """An event's data as clients see it: outputs get their address, times their text. One line of JSON."""
+    try:
+        if kind == "job.completed":
+            outputs = msgspec.json.decode(data, type=CompletedEvent).outputs
+            return msgspec.json.encode(_ShownOutputs(tuple(output_document(job, facts) for facts in outputs)))
+        if kind in ("job.retrying", "job.held"):
+            stored = msgspec.json.decode(data, type=_ReasonData).reason
+            if stored is not None:
+                return msgspec.json.encode(_ShownReason(reason_document(stored)))
+    except msgspec.DecodeError:
+        # Jobs of another kind carry data of another form. It is a JSON object and passes as it is.
+        pass
+    return msgspec.json.format(data, indent=-1) if b"\n" in data else data
+
+
+def read_event(partition: str, epoch: str, entry: bytes, fields: Mapping[bytes, bytes]) -> Event:
+    """An entry of the feed. Raises KeyError or ValueError when it is none."""
+    return Event(
+        partition=partition,
+        epoch=epoch,
+        entry=entry.decode(),
+        type=fields[b"type"].decode(),
+        job=fields[b"job"].decode(),
+        tenant=fields[b"tenant"].decode(),
+        rev=int(fields[b"rev"]),
+        at_ms=int(fields[b"at"]),
+        data=fields[b"data"],
+    )
+
+
+def read_pulse(partition: str, fields: Mapping[bytes, bytes]) -> Pulse:
+    """An entry of the pulse. Raises KeyError or ValueError when it is none."""
+    return Pulse(
+        partition=partition,
+        job=fields[b"job"].decode(),
+        tenant=fields[b"tenant"].decode(),
+        rev=int(fields[b"rev"]),
+        at_ms=int(fields[b"at"]),
+        percent=float(fields[b"percent"]),
+        progress=fields[b"progress"],
+        reason=fields[b"reason"],
+    )
