@@ -79,6 +79,8 @@ class Conversion:
             return job
         except KeyboardInterrupt:
             raise Interrupted(self._cancel()) from None
+        finally:
+            self._ledger.close()
 
     def _submit(self, interrupts: Interrupts) -> Job:
         job = self._take_up(interrupts)

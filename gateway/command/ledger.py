@@ -60,6 +60,12 @@ class LedgerEntry:
                 os.fsync(file.fileno())
             written.replace(self._path)
 
+    def close(self) -> None:
+        """Let another process have the entry. Ends with the process, too."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def forget(self) -> None:
         """The end was seen."""
         if self._lock is None:
