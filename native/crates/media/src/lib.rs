@@ -10,10 +10,10 @@
 //! - [`verify`]: whether a finished file is what the plan says, by decoding it.
 //! - [`transcode`]: plan → work → verify, for one output in one directory.
 
-//pub mod arguments;
+pub mod arguments;
 pub mod errors;
 pub mod ffmpeg;
 pub mod probe;
 pub mod task;
-//pub mod transcode;
-//pub mod verify;
+pub mod transcode;
+pub mod verify;

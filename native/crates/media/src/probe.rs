@@ -3,6 +3,7 @@
 mod dump;
 mod layout;
 mod packets;
+mod riff;
 
 use std::{ffi::OsString, fs, path::Path};
 
@@ -47,7 +48,7 @@ pub fn probe(ffmpeg: &Ffmpeg, file: &Path, interruption: &Interruption) -> Resul
     }
     let mut list = PacketList::default();
     let finished = run(ffmpeg, &arguments, interruption, &mut |line| {
-        list.line(line)
+        list.line(line);
     })?;
     let log = finished.log.text();
     let dump = parse_dump(&log);
@@ -68,6 +69,13 @@ pub fn probe(ffmpeg: &Ffmpeg, file: &Path, interruption: &Interruption) -> Resul
         return Err(Failure::new("NOT_MEDIA", "no packet in any stream"));
     }
     check_complete(&probe, start_s, &log)?;
+    if probe.container == "wav"
+        && let Ok(Some(claimed)) = riff::claimed_bytes(file)
+        && claimed > size_bytes
+    {
+        let detail = format!("the header claims {claimed} bytes of {size_bytes}");
+        return Err(Failure::new("SOURCE_TRUNCATED", detail));
+    }
     Ok(probe)
 }
 

