@@ -1,6 +1,6 @@
 """What every storage can do. Keys are made by `actors.storage.keys`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
@@ -51,8 +51,8 @@ class Storage(Protocol):
     async def sync_folder(self, key: str) -> None:
         """Make the names in a folder durable."""
 
-    async def digest(self, key: str) -> Digest:
-        """Size and SHA-256 of a file, read from its first to its last byte."""
+    async def digest(self, key: str, on_bytes: Callable[[int], None] | None = None) -> Digest:
+        """Size and SHA-256 of a file, read from its first to its last byte. `on_bytes` hears how far it is."""
 
     async def list(self, key: str) -> list[Entry]:
         """What lies directly in a folder; nothing when it does not exist."""
@@ -62,6 +62,12 @@ class Storage(Protocol):
 
     async def delete(self, key: str) -> None:
         """Delete a file, or a folder with all it holds; nothing happens when it is not there."""
+
+    async def delete_empty(self, key: str) -> None:
+        """Delete a folder if nothing is in it."""
+
+    async def empty_trash(self) -> None:
+        """Delete what an interrupted delete left behind."""
 
 
 def open_storage(url: str) -> Storage:

@@ -1,12 +1,13 @@
 """A directory of this machine, or one that several machines mount."""
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from actors.storage.interface import Digest, Entry
@@ -57,8 +58,20 @@ class LocalStorage:
     async def sync_folder(self, key: str) -> None:
         await asyncio.to_thread(_sync_folder, self.local_path(key))
 
-    async def digest(self, key: str) -> Digest:
-        return await asyncio.to_thread(_digest, self.local_path(key))
+    async def digest(self, key: str, on_bytes: Callable[[int], None] | None = None) -> Digest:
+        path = self.local_path(key)
+        sha256 = hashlib.sha256()
+        size_bytes = 0
+        file = await asyncio.to_thread(path.open, "rb")
+        try:
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                await asyncio.to_thread(sha256.update, piece)
+                size_bytes += len(piece)
+                if on_bytes is not None:
+                    on_bytes(size_bytes)
+        finally:
+            file.close()
+        return Digest(size_bytes, sha256.hexdigest())
 
     async def list(self, key: str) -> list[Entry]:
         return await asyncio.to_thread(_list, self.local_path(key))
@@ -83,8 +96,12 @@ class LocalStorage:
             return
         shutil.rmtree(doomed, ignore_errors=True)
 
+    async def delete_empty(self, key: str) -> None:
+        path = self.local_path(key)
+        with contextlib.suppress(OSError):  # it is not empty, or not there
+            await asyncio.to_thread(path.rmdir)
+
     async def empty_trash(self) -> None:
-        """Delete what an interrupted delete left behind."""
         await asyncio.to_thread(shutil.rmtree, self.root / _TRASH, True)
 
 
@@ -137,12 +154,6 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _digest(path: Path) -> Digest:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Digest(file.tell(), sha256)
 
 
 def _list(path: Path) -> list[Entry]:

@@ -1,0 +1,100 @@
+"""From an error to what the kernel does about it, as the error table says."""
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from typing import Literal
+
+from actors.kernel import (
+    Cancelled,
+    Failure,
+    Handler,
+    Permanent,
+    Result,
+    StageFailure,
+    Stalled,
+    Task,
+    Throttled,
+    Transient,
+)
+from actors.media.errors import UNKNOWN_CODE, ErrorClass, ErrorTable, MediaError, draw_delay_s, error_table
+from actors.media.task import encode
+
+KernelClass = Literal["transient", "stalled", "throttled", "permanent"]
+
+_FAILURES: Mapping[ErrorClass, type[StageFailure]] = {
+    "transient": Transient,
+    "throttled": Throttled,
+    "permanent": Permanent,
+    "stalled": Stalled,
+    "cancelled": Cancelled,
+}
+_CLASSES: tuple[tuple[type[StageFailure], KernelClass], ...] = (
+    (Permanent, "permanent"),
+    (Throttled, "throttled"),
+    (Stalled, "stalled"),
+)
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Coded:
+    """A handler whose MediaErrors become the kernel's failures, with the class of their code.
+
+    A full disk and other failures of the storage have codes as well; every other exception is a
+    bug and passes as it is.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self.stage = handler.stage
+        self._handler = handler
+
+    async def handle(self, task: Task) -> Result:
+        try:
+            return await self._handler.handle(task)
+        except MediaError as error:
+            raise _as_failure(error) from error
+        except OSError as error:
+            raise _as_failure(MediaError(_storage_code(error), str(error))) from error
+
+
+class TablePolicy:
+    """The kernel's FailurePolicy. `budgets` are the errors a job may have at each stage."""
+
+    def __init__(self, budgets: Mapping[str, int], table: ErrorTable | None = None) -> None:
+        self._budgets = budgets
+        self._table = table or error_table()
+
+    def decide(self, stage: str, attempt: int, failure: BaseException) -> Failure:
+        """`attempt` counts the errors of the stage before this one. What is not a StageFailure reads as INTERNAL."""
+        known = isinstance(failure, StageFailure)
+        code = failure.code if isinstance(failure, StageFailure) else UNKNOWN_CODE
+        if isinstance(failure, asyncio.CancelledError):
+            code = "WORKER_STOPPING"
+        rule = self._table.rule(code)
+        exact = failure.__cause__ if isinstance(failure.__cause__, MediaError) else None
+        message = exact.message if exact else None
+        suggestion = exact.suggestion if exact else None
+        retry_after_s = failure.retry_after_s if isinstance(failure, StageFailure) else None
+        return Failure(
+            cls=_class_of(failure) if known else "transient",
+            code=rule.code,
+            delay_ms=round(draw_delay_s(rule, attempt + 1, retry_after_s) * 1000),
+            budget=rule.budget or self._budgets[stage],
+            error=encode(self._table.error_body(rule.code, message, suggestion)),
+            reason=encode(self._table.reason_body(rule.code, message)),
+        )
+
+
+def _as_failure(error: MediaError) -> StageFailure:
+    rule = error_table().rule(error.code)
+    return _FAILURES[rule.cls](rule.code, error.detail, error.retry_after_s)
+
+
+def _class_of(failure: BaseException) -> KernelClass:
+    return next((name for kind, name in _CLASSES if isinstance(failure, kind)), "transient")
+
+
+def _storage_code(error: OSError) -> str:
+    if error.errno in _NO_SPACE:
+        return "DISK_FULL"
+    return "INPUT_MISSING" if isinstance(error, FileNotFoundError) else "STORE_TEMP"

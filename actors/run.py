@@ -1,0 +1,227 @@
+"""Runs roles in one process: start, ready, then drain and stop when told to."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import structlog
+
+from actors.egress import EgressPolicy
+from actors.failures import Coded, TablePolicy
+from actors.fetch import Fetch
+from actors.ingest import Ingest
+from actors.installation import check_installation, kernel_options, redis_options
+from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service
+from actors.native import require_ffmpeg, require_native
+from actors.notify import LogEndpoint, Notify
+from actors.reaper import Reaper
+from actors.settings import Settings, StageSettings
+from actors.settings_values import SettingsError
+from actors.storage import Storage, StorageError, open_storage
+from actors.store import Store
+
+Role = Literal["ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway"]
+ROLES: tuple[Role, ...] = ("ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway")
+STAGES = ("ingest", "fetch", "transcode", "store", "notify")
+
+T = TypeVar("T")
+log = structlog.get_logger("run")
+
+
+def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
+    """The services of the roles that live in Python on the cluster side.
+
+    Raises SettingsError for an unknown role or unusable settings. `transcode` is a program of its
+    own, see `run_transcode`; `gateway` is built by the gateway.
+    """
+    built: list[Service] = []
+    for role in roles:
+        if role == "reaper":
+            built.append(Reaper(settings, _storage(settings)))
+        elif role in STAGES and role != "transcode":
+            if role == "notify":
+                built.append(_log_endpoint(settings))
+            built.append(_actor(_handler(role, settings), settings))
+        else:
+            raise SettingsError(f"{role!r} is not a role that runs here.")
+    return built
+
+
+async def serve(services: Sequence[Service], settings: Settings, on_ready: Callable[[], None] | None = None) -> None:
+    """Run services until SIGTERM or SIGINT, then drain and stop them; a second signal skips the draining.
+
+    Raises SettingsError when Redis does not fit the settings.
+    """
+    stopping = asyncio.Event()
+    hurrying = asyncio.Event()
+    with _signals(lambda: hurrying.set() if stopping.is_set() else stopping.set()):
+        await _unless(stopping, check_installation(settings))
+        started: list[Service] = []
+        try:
+            for service in services:
+                if stopping.is_set():
+                    break
+                await service.start()
+                started.append(service)
+            await _unless(stopping, _all(service.ready() for service in started))
+            if not stopping.is_set():
+                log.info("run.ready", services=[service.name for service in started])
+                if on_ready is not None:
+                    on_ready()
+            await stopping.wait()
+            log.info("run.draining")
+            await _unless(hurrying, _all(_drain(service) for service in started))
+        finally:
+            await _all(_stop(service) for service in started)
+            log.info("run.stopped")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Like asyncio.run, on uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def run_transcode(settings: Settings) -> NoReturn:
+    """Replace this process by the transcode actor. Raises MediaError NATIVE_MISSING or SettingsError."""
+    program = require_native()
+    environment = {
+        **os.environ,
+        "REELWAY_NATIVE_SETTINGS": msgspec.json.encode(native_settings(settings)).decode(),
+    }
+    os.execve(program, [program.name, "run"], environment)  # noqa: S606 - no shell, a program of ours
+
+
+def native_settings(settings: Settings) -> dict[str, Any]:
+    """What the native program needs of the settings, as JSON data."""
+    password = settings.redis.password
+    stage = settings.transcode
+    return {
+        "redis": {
+            "url": settings.redis.url,
+            "username": settings.redis.username,
+            "password": None if password is None else password.reveal(),
+        },
+        "partitions": settings.redis.partitions,
+        "kernel": msgspec.to_builtins(settings.kernel),
+        "storage": {"root": str(_storage_root(settings))},
+        "ffmpeg": str(require_ffmpeg(settings.media)),
+        "scratch_dir": str(settings.scratch_dir),
+        "actor": {
+            "concurrency": stage.concurrency,
+            "stall_timeout_s": stage.stall_timeout_s,
+            "kill_grace_s": stage.kill_grace_s,
+            "drain_grace_s": stage.drain_grace_s,
+        },
+        "budget": stage.budget,
+        "log_level": settings.logging.level,
+    }
+
+
+def _handler(role: str, settings: Settings) -> Handler:
+    storage = _storage(settings)
+    if role == "ingest":
+        return Ingest(storage, _egress(settings))
+    if role == "fetch":
+        _egress(settings)
+        return Fetch(storage, settings.fetch, settings.media, settings.egress)
+    if role == "store":
+        return Store(storage)
+    return Notify(notify_log(settings))
+
+
+def notify_log(settings: Settings) -> Path | None:
+    """The file of the endpoint `log`, None when there is none."""
+    return Path(settings.notify.log).expanduser().absolute() if settings.notify.log else None
+
+
+def _log_endpoint(settings: Settings) -> Service:
+    partitions = Partitions(settings.redis.partitions)
+    return LogEndpoint(redis_options(settings), partitions, kernel_options(settings), notify_log(settings))
+
+
+def _actor(handler: Handler, settings: Settings) -> Service:
+    stage: StageSettings = getattr(settings, handler.stage)
+    options = ActorOptions(
+        concurrency=stage.concurrency,
+        stall_timeout_s=stage.stall_timeout_s,
+        kill_grace_s=stage.kill_grace_s,
+        drain_grace_s=stage.drain_grace_s,
+    )
+    policy = TablePolicy({handler.stage: stage.budget})
+    connection: RedisOptions = redis_options(settings)
+    partitions = Partitions(settings.redis.partitions)
+    return Actor(connection, partitions, kernel_options(settings), Coded(handler), policy, options)
+
+
+def _storage(settings: Settings) -> Storage:
+    try:
+        return open_storage(settings.storage_url)
+    except StorageError as error:
+        raise SettingsError(f"storage.url: {error}") from None
+
+
+def _storage_root(settings: Settings) -> Path:
+    _storage(settings)
+    return Path(unquote(urlsplit(settings.storage_url).path))
+
+
+def _egress(settings: Settings) -> EgressPolicy:
+    try:
+        return EgressPolicy(settings.egress.allow)
+    except ValueError as error:
+        raise SettingsError(f"egress.allow: {error}.") from None
+
+
+async def _drain(service: Service) -> None:
+    drain = getattr(service, "drain", None)
+    if drain is not None:
+        await drain()
+
+
+async def _stop(service: Service) -> None:
+    try:
+        await service.stop()
+    except Exception:
+        log.exception("run.stop_failed", service=service.name)
+
+
+async def _all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*coroutines)
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, but give it up as soon as the event happens."""
+    doing = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+    finally:
+        for task in (doing, waiting):
+            task.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _signals(react: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, react)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
