@@ -29,9 +29,16 @@ def run(*command: str, check: bool = True, **environment: str) -> str:
     return completed.stdout
 
 
+def succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=120).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 def compose_command() -> list[str]:
     """Compose v2 where there is the plugin, else the 1.29 program."""
-    if subprocess.run([DOCKER, "compose", "version"], capture_output=True, check=False).returncode == 0:
+    if succeeds(DOCKER, "compose", "version"):
         return [DOCKER, "compose"]
     return ["docker-compose"] if shutil.which("docker-compose") else []
 
@@ -46,7 +53,7 @@ def wait_until(met: Callable[[], bool], within_s: float, what: str) -> None:
 
 @pytest.fixture(scope="module")
 def engine() -> list[str]:
-    if shutil.which(DOCKER) is None or subprocess.run([DOCKER, "info"], capture_output=True, check=False).returncode:
+    if not succeeds(DOCKER, "info"):
         pytest.skip("no Docker engine answers `docker info`")
     command = compose_command()
     if not command:
@@ -57,11 +64,7 @@ def engine() -> list[str]:
 @pytest.fixture(scope="module")
 def image(engine: list[str]) -> str:
     for base in BASE_IMAGES:
-        present = subprocess.run([DOCKER, "image", "inspect", base], capture_output=True, check=False).returncode == 0
-        pulled = (
-            present or not subprocess.run([DOCKER, "pull", "-q", base], capture_output=True, check=False).returncode
-        )
-        if not pulled:
+        if not succeeds(DOCKER, "image", "inspect", base) and not succeeds(DOCKER, "pull", "-q", base):
             pytest.skip(f"{base} is not here and cannot be pulled; tests/deploy/local_base_images.sh makes a stand-in")
     name = "reelway:test"
     run(DOCKER, "build", "--network", "host", "-f", "compose/Dockerfile", "-t", name, ".", DOCKER_BUILDKIT="1")
