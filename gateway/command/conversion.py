@@ -22,6 +22,7 @@ from gateway.command.source import Source
 from gateway.command.target import Target
 
 _CANCELLED_WITHIN_S = 3.0
+_SPEED_KNOWN_AFTER_S = 0.3
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -139,7 +140,7 @@ class Conversion:
 
         def moved(done_bytes: int) -> None:
             seconds = time.monotonic() - began
-            speed = done_bytes / seconds if seconds > 0 else 0.0
+            speed = done_bytes / seconds if seconds > _SPEED_KNOWN_AFTER_S else 0.0
             left_s = (total_bytes - done_bytes) / speed if speed else None
             self._display.show(stage, done_bytes / max(total_bytes, 1), byte_speed(speed), left_s)
 

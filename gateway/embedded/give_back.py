@@ -6,19 +6,20 @@ Run by the supervisor after Redis answers and before its actors start, so nobody
 import asyncio
 import os
 
-from actors.kernel import Keeper, Partitions, RedisOptions, connect
+from actors.installation import kernel_options, redis_options
+from actors.kernel import Keeper, Partitions, connect
 from actors.settings import load
 
 
 async def give_back() -> None:
     """Every partition of the instance that the environment names."""
     settings = load(os.environ, None, {})
-    redis = connect(RedisOptions(url=settings.redis.url))
+    redis = connect(redis_options(settings))
     try:
         partitions = Partitions(settings.redis.partitions)
-        keeper = Keeper(redis, partitions, settings.kernel)
-        for number in range(settings.redis.partitions):
-            await keeper.give_back(f"{number:02d}")
+        keeper = Keeper(redis, partitions, kernel_options(settings))
+        for partition in partitions:
+            await keeper.give_back(partition)
     finally:
         await redis.aclose()
 

@@ -1,0 +1,86 @@
+"""`reelway run ROLE…`: roles of a cluster in this process, until SIGTERM.
+
+The first SIGTERM or SIGINT drains: nothing new is taken, running stages get their grace, the rest is given back. The
+second ends everything at once. Where the roles find Redis, storage and each other is in the settings alone.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from actors.kernel import Service
+from actors.logging import configure
+from actors.media.errors import MediaError
+from actors.run import ROLES, build_services, run_transcode, serve
+from actors.run import run as run_loop
+from actors.settings import Settings
+from actors.settings_values import SettingsError
+from gateway.command.connection import load_settings
+from gateway.command.failure import CommandFailure, ExitCode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `run`."""
+    parser.add_argument("roles", metavar="ROLE", nargs="+", choices=ROLES, help=f"one or more of {', '.join(ROLES)}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the roles. With --json one line, `{"ready": [role…]}`, is written when all of them work."""
+    roles = tuple(dict.fromkeys(arguments.roles))
+    settings = load_settings(arguments.data)
+    configure(settings.logging, "+".join(roles))
+    try:
+        if "transcode" in roles:
+            _become_transcode(roles, settings)
+        run_loop(serve(_services(roles, settings), settings, _say_ready(roles) if arguments.json else None))
+    except SettingsError as error:
+        raise CommandFailure(
+            ExitCode.USAGE, "SETTINGS_INVALID", str(error), "docs/operations.md explains every setting."
+        ) from error
+    except OSError as error:
+        raise CommandFailure(
+            ExitCode.UNREACHABLE,
+            "CANNOT_SERVE",
+            f"{' and '.join(roles)} cannot run here: {error.strerror or error}.",
+            "Check the address in gateway.host and gateway.port, and the folders in data_dir and storage.url.",
+        ) from error
+    return ExitCode.DONE
+
+
+def _services(roles: Sequence[str], settings: Settings) -> list[Service]:
+    services = build_services([role for role in roles if role != "gateway"], settings)
+    if "gateway" in roles:
+        # Roles of the cluster side do without the HTTP server's imports.
+        from gateway.http.service import GatewayService
+
+        services.append(GatewayService(settings))
+    return services
+
+
+def _become_transcode(roles: Sequence[str], settings: Settings) -> NoReturn:
+    if len(roles) > 1:
+        raise CommandFailure(
+            ExitCode.USAGE,
+            "TRANSCODE_RUNS_ALONE",
+            "transcode is a program of its own and cannot share a process with other roles.",
+            "Run `reelway run transcode` as one more process.",
+        )
+    try:
+        run_transcode(settings)
+    except MediaError as error:
+        raise CommandFailure(
+            ExitCode.UNREACHABLE,
+            error.code,
+            f"transcode cannot run here: {error.detail}.",
+            "Run `reelway doctor`; installing Reelway again where Rust is installed brings the native program.",
+        ) from error
+
+
+def _say_ready(roles: Sequence[str]) -> Callable[[], None]:
+    def say() -> None:
+        sys.stdout.write(json.dumps({"ready": list(roles)}) + "\n")
+        sys.stdout.flush()
+
+    return say
