@@ -13,6 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.media_samples import MediaFactory, ffmpeg, media_factory
+
+__all__ = ["ffmpeg", "media_factory"]
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 BASE_IMAGES = ("python:3.11-slim-bookworm", "rust:1-slim-bookworm", "redis:7.4-bookworm")
@@ -110,11 +114,11 @@ def test_every_service_becomes_healthy(installation: Installation) -> None:
         wait_until(lambda name=service: installation.health(name) == "healthy", 120, f"{service} healthy")  # type: ignore[misc]
 
 
-def test_an_upload_is_converted(installation: Installation, clip: Path) -> None:
+def test_an_upload_is_converted(installation: Installation, media_factory: MediaFactory) -> None:
     headers = {"Authorization": f"Bearer {installation.key}"}
     with httpx.Client(base_url=installation.url, headers=headers, timeout=30) as client:
         wait_until(lambda: answers(client), 60, "the gateway answers")
-        upload = client.post("/v1/uploads", params={"name": "clip.mp4"}, content=clip.read_bytes())
+        upload = client.post("/v1/uploads", params={"name": "clip.mp4"}, content=media_factory.clip().read_bytes())
         assert upload.status_code == 201, upload.text
         accepted = client.post("/v1/jobs", json={"source": f"upload:{upload.json()['id']}", "format": "mp3"})
         assert accepted.status_code == 202, accepted.text
