@@ -74,9 +74,11 @@ class _State:
 class _Broken(Exception):
     """The connection ended early, or the server now has another version."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, ended: bool = False) -> None:
         super().__init__(detail)
         self.code = code
+        self.ended = ended
+        """The server itself ended the body before its length."""
 
 
 async def download(
@@ -150,7 +152,7 @@ async def _read(
             await _keep(state, piece, max_bytes)
             on_bytes(state.position, total)
     if total is not None and state.position != total:
-        raise _Broken("NET_TEMP", f"{state.position} of {total} bytes")
+        raise _Broken("NET_TEMP", f"{state.position} of {total} bytes", ended=True)
     if state.position == 0:
         raise MediaError("NOT_MEDIA", "no bytes", message="The file behind the address is empty.")
     return None
@@ -216,7 +218,7 @@ async def _pause(state: _State, broken: _Broken) -> None:
     if state.tries >= TRIES_WITHOUT_PROGRESS:
         total = state.version.total_bytes
         always_there = position > 0 and len(set(state.breaks[-TRIES_WITHOUT_PROGRESS:])) == 1
-        if always_there and total is not None and broken.code == "NET_TEMP":
+        if broken.ended and always_there and total is not None:
             raise MediaError("SOURCE_TRUNCATED", f"the server always ends at {position} of {total} bytes") from broken
         raise MediaError(broken.code, str(broken)) from broken
     await asyncio.sleep(_FIRST_DELAY_S * 2.0 ** (state.tries - 1) * random.uniform(0.5, 1.0))
@@ -228,7 +230,7 @@ def _broken_by(error: aiohttp.ClientError, guard: Guard) -> _Broken:
         raise MediaError("ADDRESS_REFUSED", guard.refused) from error
     if isinstance(error, aiohttp.TooManyRedirects):
         raise MediaError("REDIRECT_LOOP") from error
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         raise MediaError("INVALID_SOURCE", message="The address leads to something that is no web address.") from error
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         raise MediaError("HOST_UNKNOWN", str(error)) from error
@@ -237,7 +239,8 @@ def _broken_by(error: aiohttp.ClientError, guard: Guard) -> _Broken:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
     if isinstance(cause, ssl.SSLCertVerificationError):
         raise MediaError("CERTIFICATE_INVALID", str(error)) from error
-    return _Broken("NET_TEMP", f"{type(error).__name__}: {error}")
+    ended = isinstance(error, aiohttp.ClientPayloadError)
+    return _Broken("NET_TEMP", f"{type(error).__name__}: {error}", ended=ended)
 
 
 def _name(response: aiohttp.ClientResponse) -> str:
