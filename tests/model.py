@@ -1,7 +1,7 @@
 """A model of the kernel's transitions: what the scripts must do, written without Redis, keys or time.
 
-Time enters from outside: a lease, a deadline or a delay runs out when a test says so. Every method answers what the verb
-answers and changes what the verb changes.
+Time enters from outside: a lease, a deadline or a delay runs out when a test says so. Every method answers what the
+verb answers and changes what the verb changes.
 """
 
 from dataclasses import dataclass, field

@@ -8,6 +8,7 @@ Module map, from the names upwards:
     lua/         one file a verb; lua/parts is prepended to each
     scripts      assembling and calling the verbs
     connection   rules for connections; which errors mean "wait"
+    server       what a role asks of its server before it works
     submitter    submit, cancel                                  ┐
     worker       take, beat, commit, fail, release               ├ the three clients
     keeper       promote, reap, expire, reconcile, retention     ┘
@@ -42,6 +43,7 @@ from actors.kernel.handler import (
 from actors.kernel.keeper import Endpoint, Expired, Keeper, Reaped
 from actors.kernel.keys import Keys, Partitions, UnknownJobId, new_nonce
 from actors.kernel.options import KernelOptions, RedisOptions
+from actors.kernel.server import ServerFacts, UnfitServer, admit, read_facts
 from actors.kernel.service import Service
 from actors.kernel.states import TERMINAL, State, legal
 from actors.kernel.submitter import BodyTooLarge, CancelReply, Submission, Submitted, Submitter
@@ -79,6 +81,7 @@ __all__ = [
     "RedisOptions",
     "Release",
     "Result",
+    "ServerFacts",
     "Service",
     "StageFailure",
     "Stalled",
@@ -92,8 +95,10 @@ __all__ = [
     "Task",
     "Throttled",
     "Transient",
+    "UnfitServer",
     "UnknownJobId",
     "Worker",
+    "admit",
     "connect",
     "is_full",
     "legal",
@@ -101,6 +106,7 @@ __all__ = [
     "means_wait",
     "new_nonce",
     "persist",
+    "read_facts",
     "read_job",
     "read_log",
 ]

@@ -184,15 +184,13 @@ class Actor:
         """Waits for a ring, or for a drain; returns the partitions to take from."""
         ringing = asyncio.ensure_future(self._doorbell.ring(bells))
         draining = asyncio.ensure_future(self._draining.wait())
-        try:
-            await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            draining.cancel()
-            if not ringing.done():
-                ringing.cancel()
+        await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
         if self._draining.is_set():
-            with contextlib.suppress(asyncio.CancelledError, RedisError, OSError):
-                await ringing
+            # redis-py 8 loses a cancellation that meets it while it connects, so it is repeated until it is heard.
+            while not ringing.done():
+                ringing.cancel()
+                await asyncio.wait([ringing], timeout=0.05)
             return set()
         rung = await ringing
         roots = {pp: self._partitions.keys(pp).root for pp in self._order}

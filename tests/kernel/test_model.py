@@ -1,7 +1,7 @@
 """Replays random histories against the model and the scripts, and repairs random damage on the way."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import redis.asyncio
 from hypothesis import HealthCheck, settings
@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 
 from actors.kernel import (
+    TERMINAL,
     Beat,
     Commit,
     Fail,
@@ -126,7 +127,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), following=st.none() | st.sampled_from(STAGES))
     def commit(self, data: st.DataObject, following: str | None) -> None:
         items = self._drawn(data)
-        kind = "next" if following else "done"
+        kind: Literal["next", "done"] = "next" if following else "done"
         commits = [Commit(job, fence, kind, following or "", "cpu", BODY) for job, fence in items]
         statuses = self.wait(self.worker.commit("00", commits))
         assert statuses == [self.model.commit(job, fence, following) for job, fence in items]
@@ -185,13 +186,17 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        damage=st.sampled_from(["entry", "stream", "group", "consumer", "lease", "due", "deadline", "nothing"]),
+        damage=st.sampled_from(
+            ["entry", "stream", "group", "consumer", "stale hint", "lease", "due", "deadline", "nothing"]
+        ),
     )
     def damage_and_reconcile(self, data: st.DataObject, damage: str) -> None:
         """Hints, groups and rows may be lost at any moment; one round of `reconcile` brings them back."""
-        stage = data.draw(st.sampled_from(STAGES))
-        inbox = self.keys.inbox(stage, "cpu", data.draw(st.sampled_from(["again", "normal"])))
-        job = data.draw(st.sampled_from(JOBS))
+        job = data.draw(st.sampled_from(sorted(self.model.jobs)))
+        inbox = self.keys.root + text(self.wait(self.client.hget(self.keys.job(job), "inbox")))
+        if damage == "stale hint":
+            stage = data.draw(st.sampled_from(STAGES))
+            inbox = self.keys.inbox(stage, "cpu", data.draw(st.sampled_from(["again", "normal"])))
         self.wait(self._damage(damage, inbox, job))
         cursor = "0"
         while True:
@@ -209,6 +214,8 @@ class Histories(RuleBasedStateMachine):
                     await self.client.xdel(inbox, entry)
             case "stream":
                 await self.client.delete(inbox)
+            case "stale hint":
+                await self.client.xadd(inbox, {"job": job})
             case "group" if await self.client.exists(inbox):
                 await self.client.xgroup_destroy(inbox, "rw")
             case "consumer" if await self.client.exists(inbox) and await self.client.xinfo_groups(inbox):
@@ -217,16 +224,14 @@ class Histories(RuleBasedStateMachine):
                 await self.client.zrem(self.keys.leases, job)
             case "due":
                 await self.client.zrem(self.keys.due, job)
-                model = self.model.jobs.get(job)
-                if model is not None and model.state == State.DELAYED:
+                if self.model.jobs[job].state == State.DELAYED:
                     # A delay that is no longer known ends at once.
                     cursor, _ = await self.keeper.reconcile("00", "0")
                     assert cursor == "0"
                     await self.keeper.promote("00")
                     self.model.promote(job)
-            case "deadline" if job in self.model.jobs and self.model.jobs[job].state not in ("completed", "failed"):
-                if self.model.jobs[job].state not in ("cancelled", "expired"):
-                    await self.client.zrem(self.keys.deadlines, job)
+            case "deadline" if self.model.jobs[job].state not in TERMINAL:
+                await self.client.zrem(self.keys.deadlines, job)
 
     @invariant()
     def jobs_are_as_in_the_model(self) -> None:
@@ -257,7 +262,7 @@ class Histories(RuleBasedStateMachine):
 
 def test_random_histories(redis_url: str) -> None:
     Histories.url = redis_url
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Histories,
         settings=settings(
             max_examples=100,
@@ -267,5 +272,3 @@ def test_random_histories(redis_url: str) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-

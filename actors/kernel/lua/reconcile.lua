@@ -34,13 +34,27 @@ local function last_delivered(inbox)
   return delivered[inbox]
 end
 
-local function is_ghost(job)
+-- Whether the job's entry is there and names this job: a stream that was lost may give old ids to new hints.
+local function has_entry(job)
+  if job.entry == '' then return false end
+  local found = redis.call('XRANGE', ROOT .. job.inbox, job.entry, job.entry)
+  return #found == 1 and found[1][2][2] == job.id
+end
+
+local function was_delivered(job)
   local ms, sequence = string.match(job.entry, '^(%d+)-(%d+)$')
-  if not ms then return true end
-  local last = last_delivered(job.inbox)
   ms, sequence = tonumber(ms), tonumber(sequence)
-  if ms < last[1] or (ms == last[1] and sequence <= last[2]) then return true end
-  return #redis.call('XRANGE', ROOT .. job.inbox, job.entry, job.entry) == 0
+  local last = last_delivered(job.inbox)
+  return ms < last[1] or (ms == last[1] and sequence <= last[2])
+end
+
+local function renew_hint(job)
+  local known = has_entry(job)
+  if known and not was_delivered(job) then return end
+  if known then drop_hint(job.inbox, job.entry) end
+  requeue(job, job.inbox)
+  redis.call('HSET', job.key, 'entry', job.entry)
+  repaired(job.id, 'hint')
 end
 
 local function repair(id)
@@ -53,11 +67,8 @@ local function repair(id)
     row('deadlines', id, job.deadline)
     repaired(id, 'deadline')
   end
-  if job.state == 'queued' and is_ghost(job) then
-    drop_hint(job.inbox, job.entry)
-    requeue(job, job.inbox)
-    redis.call('HSET', job.key, 'entry', job.entry)
-    repaired(id, 'hint')
+  if job.state == 'queued' then
+    renew_hint(job)
   elseif job.state == 'running' and not redis.call('ZSCORE', ROWS.leases, id) then
     row('leases', id, NOW + lease)
     repaired(id, 'lease')

@@ -53,12 +53,8 @@ local function row(set, id, score) gathered[set][id] = score end
 -- Gathers the end of a hint: acknowledged and deleted together, so that an inbox holds what waits and what runs.
 local function drop_hint(inbox, entry)
   if entry == '' then return end
-  local ends = hints[inbox]
-  if not ends then
-    ends = {}
-    hints[inbox] = ends
-  end
-  ends[#ends + 1] = entry
+  if not hints[inbox] then hints[inbox] = {} end
+  hints[inbox][entry] = true
 end
 
 -- A write that frees or changes nothing. At maxmemory Redis refuses a script whose first write may grow and allows
@@ -66,9 +62,13 @@ end
 local function shrink_first() redis.call('ZREM', ROWS.due, '') end
 
 local function flush()
-  for inbox, ends in pairs(hints) do
-    redis.call('XACK', ROOT .. inbox, GROUP, unpack(ends))
-    redis.call('XDEL', ROOT .. inbox, unpack(ends))
+  for inbox, entries in pairs(hints) do
+    local ends = {}
+    for entry in pairs(entries) do ends[#ends + 1] = entry end
+    if #ends > 0 then
+      redis.call('XACK', ROOT .. inbox, GROUP, unpack(ends))
+      redis.call('XDEL', ROOT .. inbox, unpack(ends))
+    end
   end
   for set, scores in pairs(gathered) do
     local gone, kept = {}, {}

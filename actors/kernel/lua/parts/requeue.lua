@@ -5,6 +5,8 @@ local function requeue(job, inbox)
   job.inbox = inbox
   job.state = 'queued'
   job.entry = redis.call('XADD', ROOT .. inbox, '*', 'job', job.id)
+  -- A stream that was lost begins anew and may give the id of the hint whose end is gathered: that end is meant no more.
+  if hints[inbox] then hints[inbox][job.entry] = nil end
 end
 
 local function inbox_of(job) return 'in:' .. job.stage .. ':' .. job.lane .. ':' .. job.priority end
