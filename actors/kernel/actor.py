@@ -109,7 +109,12 @@ class Actor:
         for execution in list(self._running.values()):
             execution.give_back()
         if self._running:
-            await asyncio.wait(list(self._running))
+            # After a lease without an answer the work belongs to whoever takes it; waiting longer would help nobody.
+            patience_s = self._actor_options.kill_grace_s + self._options.lease_s
+            _, unanswered = await asyncio.wait(list(self._running), timeout=patience_s)
+            for execution in unanswered:
+                execution.cancel()
+            await asyncio.gather(*unanswered, return_exceptions=True)
         await asyncio.to_thread(self._beats.stop)
         await self._doorbell.close()
         await self._client.aclose()
