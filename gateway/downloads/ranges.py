@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_RANGE = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*")
+# Longer numbers than any file needs are as malformed as letters.
+_RANGE = re.compile(r"\s*([0-9]{0,30})\s*-\s*([0-9]{0,30})\s*")
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 

@@ -9,6 +9,7 @@ from gateway.downloads import handlers as downloads
 from gateway.http import health
 from gateway.http.context import CONTEXT, Context
 from gateway.http.middleware import authentication, prepare_headers, request_scope
+from gateway.http.requests import ask_later
 from gateway.jobs import handlers as jobs
 from gateway.streams import handlers as streams
 from gateway.uploads import handlers as uploads
@@ -28,10 +29,13 @@ class Route:
 ROUTES = (
     Route("POST", "/v1/jobs", jobs.submit),
     Route("GET", "/v1/jobs", jobs.listing),
+    Route("HEAD", "/v1/jobs", jobs.listing),
     Route("GET", "/v1/jobs/{job}", jobs.show),
+    Route("HEAD", "/v1/jobs/{job}", jobs.show),
     Route("POST", "/v1/jobs/{job}/cancel", jobs.cancel),
     Route("GET", "/v1/jobs/{job}/events", streams.events),
     Route("GET", "/v1/jobs/{job}/outputs", downloads.listing),
+    Route("HEAD", "/v1/jobs/{job}/outputs", downloads.listing),
     Route("GET", "/v1/jobs/{job}/outputs/{name}", downloads.download),
     Route("HEAD", "/v1/jobs/{job}/outputs/{name}", downloads.download),
     Route("POST", "/v1/uploads", uploads.receive),
@@ -50,5 +54,5 @@ def build_application(context: Context) -> web.Application:
     application[CONTEXT] = context
     application.on_response_prepare.append(prepare_headers)
     for route in ROUTES:
-        application.router.add_route(route.method, route.path, route.handler)
+        application.router.add_route(route.method, route.path, route.handler, expect_handler=ask_later)
     return application

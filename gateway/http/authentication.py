@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from actors.settings import Settings
+from actors.settings_values import SettingsError
 from gateway.http.problems import Problem
 from gateway.principal import DEFAULT_TENANT, Principal
 
@@ -36,7 +37,10 @@ class Authenticator:
 
 
 def installation_key(settings: Settings) -> str:
-    """The configured key, or the one that was generated into the data directory at the first start."""
+    """The configured key, or the one that was generated into the data directory at the first start.
+
+    Raises SettingsError when that file is empty.
+    """
     if settings.gateway.key is not None:
         return settings.gateway.key.reveal()
     path = settings.data_dir / KEY_FILE
@@ -61,7 +65,10 @@ def installation_key(settings: Settings) -> str:
 
 
 def _read(path: Path) -> str:
-    return path.read_text("ascii").strip()
+    key = path.read_text("ascii").strip()
+    if not key:
+        raise SettingsError(f"The API key in {path} is empty: delete the file, and a new key is generated.")
+    return key
 
 
 def _digest(key: str) -> str:

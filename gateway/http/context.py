@@ -40,8 +40,8 @@ class Context:
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
-PRINCIPAL = "principal"
-REQUEST_ID = "request_id"
+PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 
 def context_of(request: web.Request) -> Context:
@@ -51,5 +51,4 @@ def context_of(request: web.Request) -> Context:
 
 def principal_of(request: web.Request) -> Principal:
     """Who asks; the authentication has put it there."""
-    principal: Principal = request[PRINCIPAL]
-    return principal
+    return request[PRINCIPAL]

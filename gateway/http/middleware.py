@@ -14,7 +14,7 @@ from gateway.http.problems import Problem, of_http_error, render
 from gateway.ids import new_request_id
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
-_RESPONSE = "response"
+_RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads")
 
@@ -102,7 +102,7 @@ def _record(request: web.Request, status: int, duration_s: float, request_id: st
     log(
         "request",
         method=request.method,
-        path=request.path,
+        path=request.rel_url.raw_path,
         status=status,
         duration_s=round(duration_s, 4),
         request_id=request_id,

@@ -63,6 +63,17 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
     return min(float(match[1]), LONGEST_WAIT_S) if match else None
 
 
+async def ask_later(_request: web.Request) -> None:
+    """Leaves `Expect: 100-continue` unanswered, so that a request which is refused anyway never sends its body."""
+
+
+async def send_continue(request: web.Request) -> None:
+    """Tells a client that waits with its body to send it."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
 def wants_event_stream(headers: Mapping[str, str]) -> bool:
     """Whether the Accept header names Server-Sent Events."""
     for entry in headers.get("Accept", "").split(","):

@@ -7,7 +7,8 @@ import structlog
 from aiohttp import web
 
 from actors.egress import EgressPolicy
-from actors.kernel import KernelOptions, Partitions, RedisOptions, Submitter, connect
+from actors.installation import redis_options
+from actors.kernel import KernelOptions, Partitions, Submitter, connect
 from actors.settings import Settings
 from actors.storage import open_storage
 from gateway.http.application import build_application
@@ -91,18 +92,14 @@ class GatewayService:
 
 
 def _build_context(settings: Settings) -> Context:
-    redis_options = RedisOptions(
-        url=settings.redis.url,
-        username=settings.redis.username,
-        password=settings.redis.password.reveal() if settings.redis.password else None,
-    )
+    options = redis_options(settings)
     kernel = KernelOptions(**{field: getattr(settings.kernel, field) for field in settings.kernel.__struct_fields__})
     partitions = Partitions(settings.redis.partitions)
-    client = connect(redis_options)
+    client = connect(options)
     metrics = GatewayMetrics()
     hub = Hub({partition: Ring(settings.gateway.ring_events, settings.gateway.ring_bytes) for partition in partitions})
     # The pump's blocking read would hold up whoever shared its connection.
-    pump_client = connect(redis_options, block_s=BLOCK_MS / 1000, connections=1)
+    pump_client = connect(options, block_s=BLOCK_MS / 1000, connections=1)
     return Context(
         settings=settings,
         kernel=kernel,

@@ -8,9 +8,10 @@ from aiohttp import web
 from actors.kernel import JobView, State, Submission, Submitted, legal, list_jobs, persist
 from actors.media.task import JobSpec, encode, upload_id
 from actors.storage.keys import upload_folder
+from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import bad_parameter, idempotency_key, limit_of, parameters, wait_s
+from gateway.http.requests import bad_parameter, idempotency_key, limit_of, parameters, send_continue, wait_s
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.rendering import entity_tag, job_document, job_json, revision_of
@@ -28,8 +29,10 @@ async def submit(request: web.Request) -> web.Response:
     context, principal = context_of(request), principal_of(request)
     parameters(request)
     key = idempotency_key(request.headers)
+    await send_continue(request)
     spec = read_spec(await request.read(), context.egress)
     try:
+        check_disk(context.storage, context.settings.storage.min_free_bytes)
         await check_upload(spec, context.storage, principal.tenant)
         submitted = await _submit(context, principal, spec, key)
     except Problem as problem:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.streams.events import Event
 
-_CURSOR = re.compile(r"([0-9a-z]{1,24})\.(\d{1,16}-\d{1,20})")
+_CURSOR = re.compile(r"([0-9a-z]{1,24})\.([0-9]{1,16}-[0-9]{1,20})")
 BEGINNING = "0-0"
 
 

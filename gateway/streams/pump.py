@@ -51,11 +51,20 @@ class Place:
 class Pump:
     """One per process. `run` never ends by itself: whatever breaks, it goes on from its places."""
 
-    def __init__(self, client: redis.asyncio.Redis, partitions: Partitions, hub: Hub, *, feed_length: int) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        partitions: Partitions,
+        hub: Hub,
+        *,
+        feed_length: int,
+        block_ms: int = BLOCK_MS,
+    ) -> None:
         self._client = client
         self._partitions = partitions
         self._hub = hub
         self._feed_length = feed_length
+        self._block_ms = block_ms
         self._places = {partition: Place(partition) for partition in partitions}
         self._confirmed_at_s = 0.0
         self._answered_at_s = 0.0
@@ -77,7 +86,7 @@ class Pump:
         """How far the pump may be behind Redis: since the last answer, plus what it then had still to read."""
         if not self.started.is_set():
             return float("inf")
-        return max(0.0, time.monotonic() - self._answered_at_s - BLOCK_MS / 1000) + self._backlog_s
+        return max(0.0, time.monotonic() - self._answered_at_s - self._block_ms / 1000) + self._backlog_s
 
     async def run(self) -> None:
         """Pumps until cancelled."""
@@ -115,7 +124,7 @@ class Pump:
             keys = self._partitions.keys(place.partition)
             streams[keys.feed] = place.feed
             streams[keys.pulse] = place.pulse
-        replies: Any = await self._client.xread(streams, count=READ_COUNT, block=BLOCK_MS)
+        replies: Any = await self._client.xread(streams, count=READ_COUNT, block=self._block_ms)
         news: dict[str, list[Entry]] = {name.decode(): entries for name, entries in replies or ()}
         self._answered()
         await self._confirm(self._to_confirm(news))

@@ -8,7 +8,6 @@ folder goes; a process that dies in between leaves a folder without a record, wh
 import asyncio
 import hashlib
 import os
-import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from actors.storage.keys import upload_data, upload_folder
 from actors.storage.uploads import UploadMeta, write_upload
+from gateway.disk import check_disk
 from gateway.http.context import Context
 from gateway.http.problems import Problem
+from gateway.http.requests import send_continue
 from gateway.ids import new_upload_id
 
 PIECE_BYTES = 1024 * 1024
@@ -35,10 +36,12 @@ async def receive_upload(request: web.Request, context: Context, tenant: str, na
         raise Problem("UPLOAD_TOO_LARGE", headers={"Connection": "close"})
     if announced == 0:
         raise Problem("UPLOAD_EMPTY")
+    min_free_bytes = context.settings.storage.min_free_bytes
+    check_disk(context.storage, min_free_bytes, announced or 0)
+    await send_continue(request)
     upload = new_upload_id(context.partitions, tenant)
     folder = await context.storage.make_folder(upload_folder(upload))
     try:
-        _check_disk(folder, context.settings.storage.min_free_bytes, announced or 0)
         draft = _Draft(folder, context.storage.local_path(upload_data(upload)))
         try:
             await _receive(request, context, draft)
@@ -114,7 +117,7 @@ async def _receive(request: web.Request, context: Context, draft: _Draft) -> Non
             gathered.clear()
         if draft.size_bytes >= next_look_bytes:
             next_look_bytes += LOOK_AT_DISK_AFTER_BYTES
-            _check_disk(context.storage.local_path("uploads"), context.settings.storage.min_free_bytes, 0)
+            check_disk(context.storage, context.settings.storage.min_free_bytes)
         if not piece:
             break
     if draft.size_bytes == 0:
@@ -130,8 +133,3 @@ async def _read(request: web.Request, idle_s: float) -> bytes:
         raise Problem("REQUEST_TIMEOUT", headers={"Connection": "close"}) from None
     except (ClientPayloadError, HttpProcessingError, ConnectionError):
         raise Problem("UPLOAD_INCOMPLETE", headers={"Connection": "close"}) from None
-
-
-def _check_disk(path: Path, min_free_bytes: int, needed_bytes: int) -> None:
-    if shutil.disk_usage(path).free - needed_bytes < min_free_bytes:
-        raise Problem("DISK_FULL")

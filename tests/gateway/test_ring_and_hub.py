@@ -1,0 +1,106 @@
+"""Recent events in memory, and who hears of what."""
+
+from gateway.streams.events import Event, Pulse
+from gateway.streams.hub import Hub, job_topic
+from gateway.streams.ring import Ring
+from tests.gateway.events import event, pulse
+
+
+class Listener:
+    def __init__(self, partition: str = "00", *, broken: bool = False) -> None:
+        self.partition = partition
+        self.heard: list[Event | Pulse] = []
+        self.broken = broken
+        self.lost = 0
+        self.aborted = False
+
+    def event(self, event: Event, /) -> None:
+        self._hear(event)
+
+    def pulse(self, pulse: Pulse, /) -> None:
+        self._hear(pulse)
+
+    def _hear(self, item: Event | Pulse) -> None:
+        if self.broken:
+            raise RuntimeError("the socket is closed")
+        self.heard.append(item)
+
+    def lose(self) -> None:
+        self.lost += 1
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_the_ring_continues_a_cursor_it_holds() -> None:
+    ring = Ring(100, 1 << 20)
+    for rev in range(1, 6):
+        ring.append(event(rev))
+        ring.append(event(rev, job="j00-b"))
+    found = ring.since("j00-a", "e1", "1003-0")
+    assert found is not None
+    assert (found[0].rev, [one.rev for one in found[1]]) == (3, [4, 5])
+    assert ring.since("j00-a", "e0", "1003-0") is None, "another epoch"
+    assert ring.since("j00-a", "e1", "999-0") is None
+    assert ring.since("j00-c", "e1", "1003-0") is None
+
+
+def test_the_ring_is_bounded_by_number_and_by_size() -> None:
+    ring = Ring(10, 1 << 20)
+    for rev in range(1, 50):
+        ring.append(event(rev))
+    assert len(ring) == 10
+    assert ring.since("j00-a", "e1", "1039-0") is None
+    assert ring.since("j00-a", "e1", "1040-0") is not None
+
+    small = Ring(1000, 20_000)
+    for rev in range(1, 200):
+        small.append(event(rev, data=b'"' + b"x" * 1000 + b'"'))
+    assert small.size_bytes <= 20_000
+    assert len(small) < 10
+
+
+def test_the_ring_forgets_jobs_that_have_left_it() -> None:
+    ring = Ring(5, 1 << 20)
+    ring.append(event(1, job="j00-old"))
+    ring.note(pulse(1, 5.0, job="j00-old"))
+    ring.note(pulse(1, 5.0, job="j00-never-seen"))
+    assert ring.pulse("j00-old") is not None
+    assert ring.pulse("j00-never-seen") is None
+    for rev in range(1, 6):
+        ring.append(event(rev))
+    assert ring.pulse("j00-old") is None
+    ring.clear()
+    assert len(ring) == 0
+    assert ring.size_bytes == 0
+    assert ring.since("j00-a", "e1", "1005-0") is None
+
+
+def test_a_topic_is_heard_by_its_watchers_alone() -> None:
+    hub = Hub({"00": Ring(10, 10_000), "01": Ring(10, 10_000)})
+    first, second, other = Listener(), Listener(), Listener("01")
+    for listener, job in ((first, "j00-a"), (second, "j00-a"), (other, "j01-b")):
+        hub.watch(job_topic(job), listener)
+    hub.event(event(1))
+    hub.pulse(pulse(1, 5.0))
+    assert len(first.heard) == len(second.heard) == 2
+    assert not other.heard
+    hub.lose("00")
+    assert (first.lost, second.lost, other.lost) == (1, 1, 0)
+    hub.forget(job_topic("j00-a"), first)
+    hub.forget(job_topic("j00-a"), first)
+    hub.event(event(2))
+    assert len(first.heard) == 2
+    assert len(second.heard) == 3
+    assert hub.watchers() == 2
+
+
+def test_a_broken_watcher_does_not_keep_the_others_from_hearing() -> None:
+    hub = Hub({"00": Ring(10, 10_000)})
+    watchers = [Listener(), Listener(broken=True), Listener()]
+    for watcher in watchers:
+        hub.watch(job_topic("j00-a"), watcher)
+    hub.event(event(1))
+    hub.pulse(pulse(1, 5.0))
+    assert [len(watcher.heard) for watcher in watchers] == [2, 0, 2]
+    assert watchers[1].aborted
