@@ -1,0 +1,143 @@
+"""The command as a user runs it, with a data directory of its own, and what a test needs to look behind it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actors.settings import Settings
+from gateway.command.client import GatewayClient
+from gateway.command.connection import Connection
+from gateway.command.documents import Job
+from gateway.command.events import Event, watch
+from tests.command.waiting import is_alive, processes_naming, wait_for
+
+LOOPBACK = {"REELWAY_EGRESS_ALLOW": "127.0.0.0/8"}
+"""The sites of the tests lie on this machine."""
+
+
+class Ended(NamedTuple):
+    """How one run of the command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """The one line of JSON that is all of stdout."""
+        assert self.stdout.count("\n") == 1, self.stdout
+        return json.loads(self.stdout)
+
+
+class Reelway:
+    """`environment` is added to the test's own, from which every REELWAY_ name is taken."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")}
+        self.environment = {**kept, "REELWAY_DATA_DIR": str(self.data), **(environment or {})}
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a command in this folder."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "gateway.command.main", *words],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, within_s: float = 60.0, **environment: str) -> Ended:
+        """A command to its end."""
+        return finish(self.start(*words, **environment), within_s)
+
+    def processes(self) -> dict[int, str]:
+        """Everything that works for this data directory, by process id."""
+        return processes_naming(str(self.data))
+
+    def end(self) -> None:
+        """Kill whatever is left."""
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        wait_for(lambda: not self.processes(), "every process is gone")
+
+    @contextmanager
+    def up(self, *words: str, **environment: str) -> Iterator["Up"]:
+        """`reelway up`, ready."""
+        process = self.start("up", "--json", "--port", "0", *words, **environment)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, finish(process, 10)
+            yield Up(self, process, **json.loads(line))
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGTERM)
+            finish(process, 30)
+
+
+class Up:
+    """A running `reelway up` and a client of it."""
+
+    def __init__(self, command: Reelway, process: subprocess.Popen[str], url: str, key: str) -> None:
+        self.command = command
+        self.process = process
+        self.url = url
+        self.key = key
+        named = {"REELWAY_URL": url, "REELWAY_KEY": key}
+        self.client = GatewayClient(Connection(Settings(data_dir=command.data), named))
+
+    def child(self, *words: str) -> int:
+        """The process id of the child whose command line has all `words`."""
+
+        def look() -> int | None:
+            folder = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            for pid in map(int, folder.read_text().split()):
+                try:
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                except FileNotFoundError:
+                    continue
+                if is_alive(pid) and all(any(word in part for part in command) for word in words):
+                    return pid
+            return None
+
+        return wait_for(look, f"a child {words}")
+
+    def events(self, job: str) -> Iterator[Event]:
+        """The job's events, live."""
+        return watch(self.client, job)
+
+    def end_of(self, job: str) -> Job:
+        """The job once it has ended."""
+        for _ in self.events(job):
+            pass
+        return self.client.job(job)
+
+    def timeline(self, job: str) -> list[dict[str, Any]]:
+        """The durable events of the job."""
+        with self.client.open("GET", f"/v1/jobs/{job}/events", {}) as response:
+            events: list[dict[str, Any]] = json.loads(response.read())["events"]
+            return events
+
+
+def finish(process: subprocess.Popen[str], within_s: float) -> Ended:
+    """Wait for a command; one that hangs is killed and told."""
+    try:
+        stdout, stderr = process.communicate(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"not ended within {within_s} s:\n{stdout}\n{stderr}") from None
+    return Ended(process.returncode, stdout, stderr)
