@@ -103,7 +103,8 @@ def _extract(yt_dlp: Any, request: Request, channel: Channel) -> Message:
             info = entries[0]
         if info.get("is_live") or info.get("live_status") == "is_live":
             raise Refusal("LIVE_NOT_SUPPORTED")
-        name = str(info.get("title") or "")
+        # yt-dlp numbers the videos of a page even when there is one.
+        name = str(info.get("title") or "").removesuffix(" (1)")
         if info.get("protocol") in ("http", "https"):
             headers = {str(key): str(value) for key, value in (info.get("http_headers") or {}).items()}
             cookies = ydl.cookiejar.get_cookie_header(info["url"])

@@ -13,7 +13,7 @@ from actors.media.formats import Format, Quality, find_format, parse_quality
 from actors.media.plan import check_limits, make_plan
 from actors.media.reading import read_body, read_spec
 from actors.media.spans import overall
-from actors.media.task import FetchInput, Plan, Probe, SourceObject, TranscodeInput, encode, upload_id
+from actors.media.task import FetchInput, Plan, Probe, Progress, SourceObject, TranscodeInput, encode, upload_id
 from actors.probe import probe
 from actors.settings import EgressSettings, FetchSettings, MediaSettings
 from actors.storage import Storage
@@ -50,7 +50,7 @@ class Fetch:
             found = await self._probe(task, given, source)
             check_limits(found, max_duration_s=self._media.max_duration_s, max_pixels=self._media.max_pixels)
             plan = make_plan(found, target, quality)
-            task.report(overall(given.spans, self.stage, 1.0), task.progress)
+            task.report(overall(given.spans, self.stage, 1.0), encode(Progress(stage=self.stage)))
             return Next("transcode", _next_input(source, found, plan, given), (source.path,))
         except BaseException:
             await asyncio.shield(self._storage.delete(folder))
@@ -117,7 +117,7 @@ class Fetch:
         try:
             while not probing.done():
                 await asyncio.wait({probing}, timeout=_TICK_S)
-                task.report(overall(given.spans, self.stage, _DOWNLOAD_SHARE), task.progress)
+                task.report(overall(given.spans, self.stage, _DOWNLOAD_SHARE), encode(Progress(stage=self.stage)))
             return probing.result()
         finally:
             probing.cancel()
