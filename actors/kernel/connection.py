@@ -1,7 +1,8 @@
 """Connections to Redis, and which errors mean "wait".
 
 redis-py 8 retries by itself and gives every command five seconds; both would break blocking reads and re-send commands
-that are not repeat-safe. So: explicit timeouts, no library retries, one protocol version, and our own loop (`persist`).
+that are not repeat-safe. So: explicit timeouts, no library retries, one protocol version, our own loop (`persist`), and no
+CLIENT SETINFO, which servers before 7.2 answer with an error and a strict ACL refuses.
 """
 
 import asyncio
@@ -60,6 +61,7 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
         socket_timeout=options.reply_timeout_s + block_s,
         retry=AsyncRetry(NoBackoff(), 0),
         protocol=2,
+        driver_info=None,
         max_connections=connections,
         timeout=None,
     )
@@ -76,6 +78,7 @@ def connect_blocking(options: RedisOptions) -> redis.Redis:
         socket_timeout=options.reply_timeout_s,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        driver_info=None,
         single_connection_client=True,
     )
 
