@@ -112,8 +112,8 @@ class Actor:
             # After a lease without an answer the work belongs to whoever takes it; waiting longer would help nobody.
             patience_s = self._actor_options.kill_grace_s + self._options.lease_s
             _, unanswered = await asyncio.wait(list(self._running), timeout=patience_s)
-            for execution in unanswered:
-                execution.cancel()
+            for running in unanswered:
+                running.cancel()
             await asyncio.gather(*unanswered, return_exceptions=True)
         await asyncio.to_thread(self._beats.stop)
         await self._doorbell.close()

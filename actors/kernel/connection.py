@@ -1,8 +1,8 @@
 """Connections to Redis, and which errors mean "wait".
 
 redis-py 8 retries by itself and gives every command five seconds; both would break blocking reads and re-send commands
-that are not repeat-safe. So: explicit timeouts, no library retries, one protocol version, our own loop (`persist`), and no
-CLIENT SETINFO, which servers before 7.2 answer with an error and a strict ACL refuses.
+that are not repeat-safe. So: explicit timeouts, no library retries, one protocol version, our own loop (`persist`), and
+no CLIENT SETINFO, which servers before 7.2 answer with an error and a strict ACL refuses.
 """
 
 import asyncio
