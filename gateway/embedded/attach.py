@@ -1,12 +1,14 @@
 """A command's hold on the instance of a data directory: finds it, or starts one that ends with its last user."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from typing import Self
 
 from gateway.embedded.data_directory import DataDirectory, unusable
+from gateway.embedded.environment import with_bytecode_cache
 from gateway.embedded.failure import CannotStart
 from gateway.embedded.instance import FileLock, Instance, is_served, read_instance
 
@@ -51,6 +53,7 @@ class Attachment:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=with_bytecode_cache(os.environ),
                 start_new_session=True,
             )
 

@@ -11,11 +11,21 @@ from gateway.embedded.data_directory import DataDirectory
 _FOREIGN_PREFIXES = ("REELWAY_REDIS_", "REELWAY_STORAGE_URL", "REELWAY_GATEWAY_KEY", "REELWAY_URL", "REELWAY_KEY")
 
 
+# Without its cache Python compiles the same sources anew in each of four processes at every start, which takes longer
+# than everything else together. Where the sources cannot be written next to, nothing is written.
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+
+
+def with_bytecode_cache(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of ours that is started again and again."""
+    return {name: value for name, value in environ.items() if name != _NO_BYTECODE}
+
+
 def child_environment(
     environ: Mapping[str, str], directory: DataDirectory, redis_socket: Path, host: str, port: int
 ) -> dict[str, str]:
     """Ordinary settings for every child. Secrets travel by file only."""
-    kept = {name: value for name, value in environ.items() if not _names_another_cluster(name)}
+    kept = {name: value for name, value in with_bytecode_cache(environ).items() if not _names_another_cluster(name)}
     return kept | {
         "REELWAY_DATA_DIR": str(directory.root),
         "REELWAY_PARTITIONS": "1",
