@@ -15,6 +15,8 @@ class SignalWaiter:
         self._reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # nohup
             signal.signal(number, self._count)
         # The handler does nothing: only with a handler does the signal reach the wake-up descriptor.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)

@@ -10,7 +10,7 @@ from gateway.http.problems import FieldError, Problem, field_problem
 
 LONGEST_WAIT_S = 30.0
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
-_BARE = re.compile(r"[\x21-\x7e]+")
+_BARE = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 MOST_KEY_CHARACTERS = 255
 
