@@ -51,6 +51,30 @@ class Channel:
             self._file.flush()
 
 
+class Words:
+    """Where yt-dlp's own words go: standard error, of which the parent keeps the end.
+
+    Its errors are kept: with several fragments at once, the exception that ends a download may only
+    be a consequence of the one that was reported.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def debug(self, text: str) -> None:
+        """Chatter."""
+
+    def info(self, text: str) -> None:
+        """Chatter."""
+
+    def warning(self, text: str) -> None:
+        sys.stderr.write(f"warning: {text}\n")
+
+    def error(self, text: str) -> None:
+        self.errors.append(text)
+        sys.stderr.write(f"error: {text}\n")
+
+
 class Jail:
     """An audit hook: sees every connection and every program that Python code starts, and cannot be removed."""
 
@@ -80,19 +104,20 @@ def main() -> int:
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     _die_with(request.parent)
     jail = Jail(EgressPolicy(request.allow))
+    words = Words()
     try:
         import yt_dlp
 
         # Name lookups use sockets of the C library, which the hook does not see and need not.
         sys.addaudithook(jail)
-        channel.say(_extract(yt_dlp, request, channel))
+        channel.say(_extract(yt_dlp, request, channel, words))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: everything becomes a message
-        channel.say(_failed(error, jail))
+        channel.say(_failed(error, jail, words))
     return 0
 
 
-def _extract(yt_dlp: Any, request: Request, channel: Channel) -> Message:
-    with yt_dlp.YoutubeDL(_options(request, channel)) as ydl:
+def _extract(yt_dlp: Any, request: Request, channel: Channel, words: Words) -> Message:
+    with yt_dlp.YoutubeDL(_options(request, channel, words)) as ydl:
         info = ydl.extract_info(request.address, download=False)
         if info is None:
             raise Refusal("URL_UNSUPPORTED")
@@ -118,7 +143,7 @@ def _extract(yt_dlp: Any, request: Request, channel: Channel) -> Message:
         return Assembled(path=str(files[0]), name=name)
 
 
-def _options(request: Request, channel: Channel) -> dict[str, Any]:
+def _options(request: Request, channel: Channel, words: Words) -> dict[str, Any]:
     def pick(context: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         chosen = choose(
             context["formats"],
@@ -151,7 +176,7 @@ def _options(request: Request, channel: Channel) -> dict[str, Any]:
         "fragment_retries": _TRIES,
         "hls_prefer_native": True,
         "keep_fragments": False,
-        "logger": _Log(),
+        "logger": words,
         "noplaylist": True,
         "noprogress": True,
         "outtmpl": {"default": str(folder / "media.%(ext)s")},
@@ -168,23 +193,7 @@ def _options(request: Request, channel: Channel) -> dict[str, Any]:
     }
 
 
-class _Log:
-    """Where yt-dlp's own words go: standard error, of which the parent keeps the end."""
-
-    def debug(self, text: str) -> None:
-        """Chatter."""
-
-    def info(self, text: str) -> None:
-        """Chatter."""
-
-    def warning(self, text: str) -> None:
-        sys.stderr.write(f"warning: {text}\n")
-
-    def error(self, text: str) -> None:
-        sys.stderr.write(f"error: {text}\n")
-
-
-def _failed(error: BaseException, jail: Jail) -> Failed:
+def _failed(error: BaseException, jail: Jail, words: Words) -> Failed:
     chain = list(_causes(error))
     code = next((cause.code for cause in chain if isinstance(cause, Refusal)), None)
     if code is None and jail.refused is not None:
@@ -200,7 +209,7 @@ def _failed(error: BaseException, jail: Jail) -> Failed:
         exceptions=tuple(name for cause in chain for name in _names(cause)),
         status=status,
         retry_after=None if headers is None else headers.get("Retry-After"),
-        text=str(error)[:2000],
+        text="\n".join((str(error), *words.errors))[:4000],
         expected=all(getattr(cause, "expected", True) for cause in chain),
     )
 

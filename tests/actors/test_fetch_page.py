@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from aiohttp import web
@@ -173,16 +175,9 @@ async def test_the_process_dies_with_its_parent(server: FaultServer, tmp_path: P
         "given = msgspec.structs.replace(given, parent=os.getpid())\n"
         "asyncio.run(extract(given, lambda moving: None))\n"
     )
-    parent = await asyncio.create_subprocess_exec(
-        os.sys.executable,
-        "-c",
-        program,
-        stdin=asyncio.subprocess.PIPE,  # type: ignore[attr-defined]
-    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE)
     assert parent.stdin is not None
-    from msgspec.json import encode
-
-    parent.stdin.write(encode(request(server.url("/page"), tmp_path / "p")))
+    parent.stdin.write(msgspec.json.encode(request(server.url("/page"), tmp_path / "p")))
     parent.stdin.close()
     await asyncio.wait_for(asked.wait(), 15.0)
     (child,) = extractors_of(parent.pid)
