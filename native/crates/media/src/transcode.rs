@@ -70,20 +70,48 @@ pub struct Made {
     pub sha256: String,
 }
 
-/// Makes and verifies the output. What it leaves in the directory after a failure is of no use.
+/// Makes and verifies the output. It has its name only when it is verified and on the disk; what an
+/// interruption leaves in the directory is of no use.
 pub fn transcode(work: &Work<'_>) -> Result<Made, Failure> {
+    let name = format!("output.{}", extension(&work.input.plan)?);
+    let file = work.directory.join(format!("{name}.part"));
+    let made = make(work, &file).and_then(|(verified, size_bytes, sha256)| {
+        let finished = work.directory.join(name);
+        keep(&file, &finished).map_err(|error| file_failure("keeping the result", &error))?;
+        Ok(Made {
+            file: finished,
+            verified,
+            size_bytes,
+            sha256,
+        })
+    });
+    if matches!(made, Err(Failure::Error(_))) {
+        // A full disk would stay full with it.
+        let _ = fs::remove_file(&file);
+    }
+    made
+}
+
+/// Gives the file its name once it is on the disk.
+fn keep(part: &Path, finished: &Path) -> io::Result<()> {
+    File::open(part)?.sync_all()?;
+    fs::rename(part, finished)?;
+    match finished.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn make(work: &Work<'_>, file: &Path) -> Result<(Verified, u64, String), Failure> {
     let Work { input, source, .. } = work;
     check_source(source, &input.source)?;
-    let file = work
-        .directory
-        .join(format!("output.{}", extension(&input.plan)?));
     let log = match input.plan.path {
         PlanPath::Passthrough => {
-            link_or_copy(source, &file).map_err(|error| file_failure("copying", &error))?;
+            link_or_copy(source, file).map_err(|error| file_failure("copying", &error))?;
             None
         }
         PlanPath::Remux | PlanPath::ExtractAudio | PlanPath::TranscodeSingle => {
-            Some(encode(work, &file)?)
+            Some(encode(work, file)?)
         }
     };
     let expected_s = input.plan.duration_s;
@@ -97,10 +125,10 @@ pub fn transcode(work: &Work<'_>) -> Result<Made, Failure> {
     };
     // Reading for the digest and decoding go on side by side: the file is in memory anyway.
     let (verified, digest) = thread::scope(|scope| {
-        let digest = scope.spawn(|| digest(&file, work));
+        let digest = scope.spawn(|| digest(file, work));
         let verified = verify(
             work.ffmpeg,
-            &file,
+            file,
             &input.plan,
             (&input.probe, source),
             work.interruption,
@@ -113,12 +141,7 @@ pub fn transcode(work: &Work<'_>) -> Result<Made, Failure> {
         Ok(digest) => digest?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    Ok(Made {
-        file,
-        verified,
-        size_bytes,
-        sha256,
-    })
+    Ok((verified, size_bytes, sha256))
 }
 
 fn check_source(file: &Path, object: &SourceObject) -> Result<(), Failure> {
