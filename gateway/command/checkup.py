@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from typing import Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from redis.exceptions import RedisError
@@ -86,7 +87,7 @@ async def check_redis(settings: Settings) -> Finding:
             RedisOptions(url=settings.redis.url, username=settings.redis.username, password=_secret(settings.redis))
         )
     if directory.root.is_dir() and directory.serving_lock.exists() and is_served(directory):
-        return await _ask_redis(RedisOptions(url=f"unix://{directory.redis_socket()}"))
+        return await _ask_redis(RedisOptions(url=f"unix://{quote(str(directory.redis_socket()))}"))
     try:
         program = find_redis_program(directory)
     except CannotStart as failure:

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.embedded.data_directory import DataDirectory
 
@@ -29,7 +30,9 @@ def child_environment(
     return kept | {
         "REELWAY_DATA_DIR": str(directory.root),
         "REELWAY_PARTITIONS": "1",
-        "REELWAY_REDIS_URL": f"unix://{redis_socket}",
+        "REELWAY_REDIS_URL": f"unix://{quote(str(redis_socket))}",
+        "REELWAY_REDIS_USERNAME": "",
+        "REELWAY_REDIS_PASSWORD": "",
         "REELWAY_REDIS_DURABILITY": "always",
         "REELWAY_STORAGE_URL": directory.storage.as_uri(),
         "REELWAY_GATEWAY_HOST": host,

@@ -188,3 +188,13 @@ def test_other_commands_find_the_running_instance(running: Up, clip: Path) -> No
     unknown = running.command.run("watch", "j00-01h00000000000000000000000", "--json")
     assert unknown.code == 2
     assert unknown.json()["error"]["code"] == "JOB_NOT_FOUND"
+
+
+def test_data_directory_with_an_awkward_name(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "Müll & co #1 100%"
+    folder.mkdir()
+    command = Reelway(folder)
+    ended = command.run("convert", str(clip), "-o", "häßlich ?.mp3", "--json")
+    command.end()
+    assert ended.code == 0, ended.stderr
+    assert (folder / "häßlich ?.mp3").stat().st_size > 0
