@@ -271,3 +271,15 @@ async def test_a_submission_of_another_tenant_does_not_reach_an_endpoint(house: 
     (grant,) = await take(house)
     await worker(house).commit("00", [Commit(grant.job, grant.fence, "done", "", "", b"{}")])
     assert await take(house, "notify") == []
+
+
+async def test_a_stale_hint_in_another_inbox_starts_nothing(house: Installation) -> None:
+    job = await house.submit("b")
+    await house.client.xadd(house.keys.inbox("a", "cpu", "normal"), {"job": job})
+    await house.client.xadd(house.keys.inbox("b", "cpu", "low"), {"job": job})
+    assert await take(house, "a") == []
+    assert [grant.job for grant in await take(house, "b")] == [job]
+    assert await house.client.xlen(house.keys.inbox("a", "cpu", "normal")) == 0
+    assert await house.client.xlen(house.keys.inbox("b", "cpu", "low")) == 1, "met by the next take"
+    assert await take(house, "b") == []
+    assert await house.client.xlen(house.keys.inbox("b", "cpu", "low")) == 0

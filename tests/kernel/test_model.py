@@ -198,6 +198,9 @@ class Histories(RuleBasedStateMachine):
             stage = data.draw(st.sampled_from(STAGES))
             inbox = self.keys.inbox(stage, "cpu", data.draw(st.sampled_from(["again", "normal"])))
         self.wait(self._damage(damage, inbox, job))
+        if damage in ("group", "stale hint"):
+            # What is delivered again must start nothing that runs, and nothing of another stage.
+            self.take(inbox.split(":")[3], 3)
         cursor = "0"
         while True:
             cursor, repairs = self.wait(self.keeper.reconcile("00", cursor))
