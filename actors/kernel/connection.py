@@ -88,8 +88,13 @@ def jittered(delay_s: float) -> float:
     return delay_s * random.uniform(0.5, 1.0)
 
 
-async def persist(call: Callable[[], Awaitable[Reply]], *, patience_s: float | None = None) -> Reply:
-    """Sends a repeat-safe call until it is answered.
+async def persist(
+    call: Callable[[], Awaitable[Reply]],
+    *,
+    patience_s: float | None = None,
+    unanswered: Callable[[Exception], None] = lambda _: None,
+) -> Reply:
+    """Sends a repeat-safe call until it is answered; `unanswered` hears each failure that means "wait".
 
     Raises StoreFull at maxmemory and StoreUnavailable after `patience_s` (None: never); other errors pass.
     """
@@ -106,5 +111,6 @@ async def persist(call: Callable[[], Awaitable[Reply]], *, patience_s: float | N
                 raise
             if gives_up_at is not None and loop.time() + delay_s > gives_up_at:
                 raise StoreUnavailable(str(error)) from error
+            unanswered(error)
         await asyncio.sleep(jittered(delay_s))
         delay_s = min(delay_s * 2, LONGEST_DELAY_S)

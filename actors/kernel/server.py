@@ -2,6 +2,7 @@
 
 import msgspec
 import redis.asyncio
+import structlog
 
 from actors.kernel.connection import persist
 from actors.kernel.keys import Partitions
@@ -12,6 +13,7 @@ META = "rw:{sys}:meta"
 FORMAT = "1"
 """Version of keys and hashes; a role of another version refuses to start."""
 OLDEST = (6, 2)
+log = structlog.get_logger("kernel.server")
 
 
 class UnfitServer(Exception):
@@ -39,8 +41,10 @@ async def read_facts(client: redis.asyncio.Redis) -> ServerFacts:
 
 
 async def admit(client: redis.asyncio.Redis, partitions: Partitions) -> ServerFacts:
-    """Waits for the server and refuses an unfit one. Raises UnfitServer."""
-    facts = await persist(lambda: read_facts(client))
+    """Waits for the server and refuses an unfit one. Raises UnfitServer; errors that waiting cannot cure pass."""
+    facts = await persist(
+        lambda: read_facts(client), unanswered=lambda error: log.warning("redis.awaited", error=str(error))
+    )
     if _version(facts.version) < OLDEST:
         message = f"Redis {facts.version} is too old: 6.2 or newer is needed."
         raise UnfitServer(message)

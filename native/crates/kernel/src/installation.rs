@@ -1,4 +1,4 @@
-//! What must be true of an installation's Redis before a role starts, as `actors/installation.py` has it.
+//! What must be true of an installation's Redis before a role starts, as `actors/kernel/server.py` has it.
 
 use std::time::Duration;
 
