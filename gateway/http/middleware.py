@@ -1,5 +1,6 @@
 """Around every request: its id, its problem document when it fails, its line in the log and its metrics."""
 
+import errno
 import re
 import time
 
@@ -82,6 +83,8 @@ def _known(error: Exception) -> Problem | None:
         return Problem("STORE_FULL")
     if isinstance(error, StoreUnavailable) or (isinstance(error, RedisError) and means_wait(error)):
         return Problem("STORE_UNAVAILABLE")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem("DISK_FULL")
     return None
 
 

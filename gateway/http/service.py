@@ -1,7 +1,6 @@
 """The gateway as a service: start, ready, drain, stop."""
 
 import asyncio
-import contextlib
 
 import structlog
 from aiohttp import web
@@ -21,6 +20,7 @@ from gateway.streams.pump import BLOCK_MS, Pump
 from gateway.streams.reader import JobReader
 from gateway.streams.ring import Ring
 from gateway.streams.streams import TICK_S, Streams
+from gateway.tasks import end_tasks
 
 BACKLOG = 4096
 READY_POLL_S = 0.02
@@ -82,11 +82,7 @@ class GatewayService:
             await self.drain()
         if self._runner is not None:
             await self._runner.cleanup()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end_tasks(self._tasks)
         await self.context.pump.close()
         await self.context.redis.aclose()
 

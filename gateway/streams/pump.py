@@ -201,7 +201,9 @@ class Pump:
         keys = self._partitions.keys(place.partition)
         # Both ends before either is written: a connection that breaks between them must not hide the hole.
         feed, pulse = await self._end(keys.feed), await self._end(keys.pulse)
-        place.feed, place.pulse, place.epoch = feed, pulse, epoch
+        place.feed, place.pulse = feed, pulse
+        # A feed that does not exist has no identity: the next one is read from its first entry, whatever its epoch.
+        place.epoch = None if feed == BEGINNING else epoch
 
     async def _last_entry(self, place: Place) -> str:
         return await self._end(self._partitions.keys(place.partition).feed)

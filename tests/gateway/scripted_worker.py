@@ -41,8 +41,8 @@ class ScriptedWorker:
         self.worker = Worker(client, partitions, options, f"test-{new_nonce()}")
 
     async def submit(self, tenant: str = "default", **fields: object) -> str:
-        spec = JobSpec(source="https://media.example/clip.mp4", format="mp3")
-        submission = Submission(tenant=tenant, stage="ingest", spec=encode(spec), input=b"{}", **fields)  # type: ignore[arg-type]
+        values = {"spec": encode(JobSpec(source="https://media.example/clip.mp4", format="mp3")), "input": b"{}"}
+        submission = Submission(tenant=tenant, stage="ingest", **(values | fields))  # type: ignore[arg-type]
         return (await self.submitter.submit(submission)).job
 
     async def take(self, stage: str, job: str | None = None) -> Grant:

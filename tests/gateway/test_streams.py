@@ -1,17 +1,11 @@
 """One job's SSE stream: snapshot, then tail, then the end; and every way to come back."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
-import aiohttp
 import pytest
 
 from gateway.http.service import GatewayService
-from gateway.streams.reader import JobReader, Reading
 from tests.gateway.conftest import OpenStream, StartGateway
-from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
-from tests.gateway.sse_client import SseClient, StreamEnded
+from tests.gateway.sse_client import SseClient
 
 WHOLE = ["job.started", *["job.stage", "job.started"] * 3, "job.completed"]
 
@@ -38,29 +32,6 @@ async def test_every_stage_is_seen_in_order(
     assert rest[0].data["data"]["outputs"][0]["url"] == f"/v1/jobs/{job}/outputs/clip.mp3"
     assert rest[1].data == {"job": job, "state": "completed"}
     assert [name for name in stream.events() if name != "job.progress"] == ["snapshot", *WHOLE, "end"]
-
-
-async def test_headers_keep_proxies_from_buffering(
-    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    stream = await open_stream(gateway, await worker.submit())
-    assert stream.status == 200
-    assert stream.headers["content-type"].startswith("text/event-stream")
-    assert stream.headers["cache-control"] == "no-store, no-transform"
-    assert stream.headers["x-accel-buffering"] == "no"
-    assert "content-encoding" not in stream.headers
-    assert stream.headers["x-request-id"]
-
-
-async def test_http_1_0_gets_a_stream_without_chunks(
-    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    job = await worker.submit()
-    stream = await open_stream(gateway, job, version="1.0")
-    assert "transfer-encoding" not in stream.headers
-    await stream.until("snapshot")
-    await worker.run(job, reports=2)
-    assert [frame.event for frame in await stream.rest()][-2:] == ["job.completed", "end"]
 
 
 async def test_a_finished_job_is_told_at_once(
@@ -173,183 +144,6 @@ async def test_a_client_cut_off_before_the_first_event_has_a_cursor(
     again = await open_stream(gateway, job, prime.id)
     await again.next()
     assert (await again.next()).event == "snapshot"
-
-
-async def test_retries_are_spread(gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream) -> None:
-    job = await worker.submit()
-    retries = {(await (await open_stream(gateway, job)).next()).retry for _ in range(12)}
-    assert len(retries) > 6
-
-
-async def test_an_unknown_job_is_a_problem(gateway: GatewayService, open_stream: OpenStream) -> None:
-    for job in ("j00-01m7x4bzmengq4rc0p5ef3xxer", "j99-01m7x4bzmengq4rc0p5ef3xxer", "nonsense"):
-        stream = await open_stream(gateway, job)
-        assert stream.status == 404
-        assert stream.headers["content-type"] == "application/problem+json"
-
-
-async def test_another_tenants_job_looks_like_none(
-    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, api: aiohttp.ClientSession
-) -> None:
-    job = await worker.submit(tenant="other")
-    await worker.run(job)
-    for path in ("", "/events", "/outputs", "/outputs/clip.mp3"):
-        async with api.get(f"/v1/jobs/{job}{path}") as response:
-            assert response.status == 404
-            assert (await response.json())["code"] == "JOB_NOT_FOUND"
-    async with api.post(f"/v1/jobs/{job}/cancel") as response:
-        assert response.status == 404
-    async with api.get("/v1/jobs") as response:
-        assert (await response.json())["jobs"] == []
-    own = await worker.submit()
-    stream = await open_stream(gateway, own)
-    epoch = str((await stream.until("snapshot")).id).split(".")[0]
-    ring = gateway.context.hub.ring("00")
-    foreign = next(event for event in ring._jobs[job])
-    assert (await open_stream(gateway, job, f"{epoch}.{foreign.entry}")).status == 404
-
-
-async def _with_barrier(
-    reader: JobReader, monkeypatch: pytest.MonkeyPatch, before: Callable[[], Awaitable[object]] | None = None,
-    after: Callable[[], Awaitable[object]] | None = None,
-) -> None:  # fmt: skip
-    read = JobReader.read
-    done = False
-
-    async def between(self: JobReader, job: str) -> Reading:
-        nonlocal done
-        first, done = not done, True
-        if first and before is not None:
-            await before()
-        reading = await read(self, job)
-        if first and after is not None:
-            await after()
-        return reading
-
-    monkeypatch.setattr(type(reader), "read", between)
-
-
-async def _heard(gateway: GatewayService, events: int) -> None:
-    await eventually(lambda: gateway.context.pump.events >= events)
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_an_event_around_the_snapshot_is_delivered_exactly_once(
-    gateway: GatewayService,
-    worker: ScriptedWorker,
-    open_stream: OpenStream,
-    monkeypatch: pytest.MonkeyPatch,
-    when: str,
-) -> None:
-    """The tail has delivered it before the snapshot is read, or between reading and writing the snapshot."""
-    job = await worker.submit()
-    await _heard(gateway, 1)
-
-    async def happen() -> None:
-        await worker.take("ingest")
-        await _heard(gateway, 2)
-
-    await _with_barrier(gateway.context.reader, monkeypatch, **{when: happen})
-    stream = await open_stream(gateway, job)
-    snapshot = await stream.until("snapshot")
-    assert snapshot.rev == (2 if when == "before" else 1)
-    await worker.submitter.cancel(job, "test")
-    await asyncio.sleep(0)
-    if when == "after":
-        assert (await stream.next()).event == "job.started"
-    waiting = asyncio.ensure_future(stream.next())
-    done, _ = await asyncio.wait([waiting], timeout=0.2)
-    assert not done, "nothing else was delivered"
-    waiting.cancel()
-
-
-async def test_a_read_that_began_before_a_watcher_came_is_not_shared_with_it(
-    gateway: GatewayService, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = await worker.submit()
-    reader = gateway.context.reader
-    answered = asyncio.Event()
-    original = reader._read
-
-    async def slow(partition: str, jobs: tuple[str, ...]) -> list[Reading]:
-        readings = await original(partition, jobs)
-        await answered.wait()
-        return readings
-
-    monkeypatch.setattr(reader, "_read", slow)
-    early = asyncio.create_task(reader.read(job))
-    await eventually(lambda: reader.calls)
-    await worker.take("ingest")
-    late = asyncio.create_task(reader.read(job))
-    await asyncio.sleep(0.05)
-    answered.set()
-    views = [(await early).view, (await late).view]
-    assert [view.rev for view in views if view is not None] == [1, 2]
-
-
-async def test_the_heartbeat_is_a_named_event(
-    start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    gateway = await start_gateway(gateway__heartbeat_s=0.1)
-    stream = await open_stream(gateway, await worker.submit())
-    cursor = (await stream.until("snapshot")).id
-    for _ in range(3):
-        beat = await stream.until("heartbeat")
-        assert beat.id is None
-        assert beat.data["at"].endswith("Z")
-    assert stream.cursor == cursor
-
-
-async def test_a_stream_has_a_bounded_life(
-    start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    gateway = await start_gateway(gateway__stream_life_s=0.3, gateway__heartbeat_s=0.2)
-    job = await worker.submit()
-    stream = await open_stream(gateway, job)
-    last = (await stream.rest())[-1]
-    assert last.event == "reconnect"
-    assert last.data["reason"] == "lifetime"
-    assert last.retry == last.data["retry_ms"]
-    again = await open_stream(gateway, job, stream.cursor)
-    await again.next()
-    await worker.take("ingest")
-    assert (await again.next()).event == "job.started"
-
-
-async def test_overload_turns_away_with_200(
-    start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    gateway = await start_gateway(gateway__max_streams=1)
-    job = await worker.submit()
-    first = await open_stream(gateway, job)
-    await first.until("snapshot")
-    second = await open_stream(gateway, job)
-    assert second.status == 200
-    assert second.headers["content-type"].startswith("text/event-stream")
-    frame = await second.next()
-    assert frame.event == "reconnect"
-    assert (frame.retry or 0) >= 15_000
-    first.abort()
-    await eventually(lambda: not len(gateway.context.streams))
-    third = await open_stream(gateway, job)
-    assert (await third.until("snapshot")).data["job"] == job
-
-
-async def test_streams_end_when_the_gateway_drains(
-    start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
-) -> None:
-    gateway = await start_gateway()
-    job = await worker.submit()
-    stream = await open_stream(gateway, job)
-    await stream.until("snapshot")
-    await gateway.drain()
-    frame = await stream.until("reconnect")
-    assert frame.data["reason"] == "draining"
-    with pytest.raises(StreamEnded):
-        await stream.next()
-    late = await open_stream(gateway, job)
-    assert late.status == 200
-    assert (await late.next()).event == "reconnect"
 
 
 async def test_many_events_in_a_burst_arrive_whole(

@@ -1,0 +1,235 @@
+"""What breaks under a stream, and what its watcher is told: Redis goes and comes, feeds are trimmed and replaced."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from actors.kernel import Partitions
+from gateway.http.health import readiness_of
+from gateway.http.service import GatewayService
+from gateway.streams.hub import Hub, job_topic
+from gateway.streams.pump import Pump
+from gateway.streams.ring import Ring
+from tests.gateway.conftest import OpenStream, StartGateway, client_of
+from tests.gateway.polling import eventually
+from tests.gateway.scripted_worker import ScriptedWorker
+from tests.gateway.test_ring_and_hub import Listener
+
+
+async def test_the_cursor_is_always_a_concrete_id(
+    redis_client: redis.asyncio.Redis, partitions: Partitions, worker: ScriptedWorker
+) -> None:
+    """Between two blocking reads that time out, nothing falls through: 200 of 200 arrive."""
+    hub = Hub({"00": Ring(1000, 1 << 20)})
+    listener = Listener()
+    pump = Pump(redis_client, partitions, hub, feed_length=100_000, block_ms=2)
+    task = asyncio.create_task(pump.run())
+    await pump.started.wait()
+    jobs = []
+    for number in range(200):
+        jobs.append(worker.partitions.new_id("default"))
+        hub.watch(job_topic(jobs[-1]), listener)
+        await worker.submit(job=jobs[-1])
+        if number % 3 == 0:
+            await asyncio.sleep(0.003)
+    await eventually(lambda: len(listener.heard) == 200)
+    assert [item.job for item in listener.heard] == jobs
+    task.cancel()
+    assert pump.holes == 0
+
+
+async def test_the_pump_starts_at_the_end_and_not_at_the_beginning(
+    redis_client: redis.asyncio.Redis, worker: ScriptedWorker, start_gateway: StartGateway
+) -> None:
+    await worker.submit()
+    gateway = await start_gateway()
+    assert gateway.context.pump.events == 0
+    await worker.submit()
+    await eventually(lambda: gateway.context.pump.events == 1)
+    assert gateway.context.pump.holes == 0
+
+
+async def _trim(client: redis.asyncio.Redis, worker: ScriptedWorker) -> None:
+    await client.xtrim(worker.partitions.keys("00").feed, maxlen=0, approximate=False)
+
+
+async def _delete_feed(client: redis.asyncio.Redis, worker: ScriptedWorker) -> None:
+    await client.delete(worker.partitions.keys("00").feed)
+
+
+async def _change_epoch(client: redis.asyncio.Redis, worker: ScriptedWorker) -> None:
+    await client.set(worker.partitions.keys("00").epoch, "another")
+
+
+async def _lose_epoch(client: redis.asyncio.Redis, worker: ScriptedWorker) -> None:
+    await client.delete(worker.partitions.keys("00").epoch)
+
+
+@pytest.mark.parametrize("break_", [_trim, _delete_feed, _change_epoch, _lose_epoch])
+async def test_a_feed_that_cannot_be_continued_is_told(
+    gateway: GatewayService,
+    worker: ScriptedWorker,
+    redis_client: redis.asyncio.Redis,
+    open_stream: OpenStream,
+    monkeypatch: pytest.MonkeyPatch,
+    break_: Any,
+) -> None:
+    """Events are lost to the pump while it is away; the watcher gets the whole job again, and then the tail."""
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    grant = await worker.take("ingest")
+    await stream.until("job.started")
+    pump = gateway.context.pump
+    async with _paused(gateway, monkeypatch):
+        await worker.next(grant, "fetch")
+        fetch = await worker.take("fetch")
+        await break_(redis_client, worker)
+        if break_ is _trim:
+            await worker.submit()
+    frame = await stream.until("resync")
+    assert pump.holes == 1
+    assert frame.data["data"]["stage"] == "fetch"
+    assert frame.rev == 4
+    await worker.next(fetch, "transcode")
+    assert (await stream.until("job.stage")).rev == 5
+    await worker.submitter.cancel(job, "test")
+    assert [one.event for one in await stream.rest()] == ["job.cancelled", "end"]
+    assert pump.holes == 1
+
+
+async def test_nothing_is_lost_when_only_old_events_were_trimmed(
+    gateway: GatewayService, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, open_stream: OpenStream
+) -> None:
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    await worker.take("ingest")
+    await eventually(lambda: gateway.context.pump.events == 2)
+    await redis_client.xtrim(worker.partitions.keys("00").feed, maxlen=1, approximate=False)
+    await worker.submitter.cancel(job, "test")
+    await worker.submit()
+    await eventually(lambda: gateway.context.pump.events == 3)
+    # And an empty feed is whole for who has read its last entry.
+    await _trim(redis_client, worker)
+    await gateway.context.pump._confirm(tuple(gateway.context.pump._places.values()))
+    assert stream.events() == ["snapshot"]
+    assert gateway.context.pump.holes == 0
+
+
+async def test_a_job_that_is_deleted_ends_its_streams(
+    gateway: GatewayService, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, open_stream: OpenStream
+) -> None:
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    await redis_client.flushall()
+    frame = await stream.until("end")
+    assert frame.data == {"job": job, "state": None}
+    assert (await open_stream(gateway, job, stream.cursor)).status == 404
+
+
+async def test_redis_restarts_in_the_middle(
+    own_redis_server: Any, own_redis_client: redis.asyncio.Redis, partitions: Partitions, start_gateway: StartGateway,
+    open_stream: OpenStream,
+) -> None:  # fmt: skip
+    gateway = await start_gateway(redis__url=own_redis_server.url)
+    worker = ScriptedWorker(own_redis_client, partitions)
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    grant = await worker.take("ingest")
+    await stream.until("job.started")
+    own_redis_server.kill()
+    await eventually(lambda: not gateway.context.pump.connected)
+    readiness = await readiness_of(gateway.context)
+    assert (readiness.ready, readiness.redis) == (False, False)
+    # Meanwhile a new stream is turned away with 200, and other requests are told to come back.
+    shed = await open_stream(gateway, job, stream.cursor + "1" if stream.cursor else None)
+    assert shed.status == 200
+    assert (await shed.next()).event == "reconnect"
+    async with client_of(gateway) as api, api.get(f"/v1/jobs/{job}") as response:
+        assert (response.status, (await response.json())["code"]) == (503, "STORE_UNAVAILABLE")
+        assert int(response.headers["Retry-After"]) > 0
+    own_redis_server.start()
+    async with asyncio.timeout(5):
+        await gateway.ready()
+    await worker.next(grant, "fetch")
+    assert (await stream.until("job.stage")).rev == 3
+    await worker.submitter.cancel(job, "test")
+    await stream.rest()
+    assert stream.events() == ["snapshot", "job.started", "job.stage", "job.cancelled", "end"], "nothing was lost"
+
+
+async def test_an_older_redis_comes_back(
+    own_redis_server: Any, own_redis_client: redis.asyncio.Redis, partitions: Partitions, start_gateway: StartGateway,
+    open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A restore: the job is at an earlier revision than the watcher has seen."""
+    gateway = await start_gateway(redis__url=own_redis_server.url)
+    worker = ScriptedWorker(own_redis_client, partitions)
+    keys = partitions.keys("00")
+    job = await worker.submit()
+    saved = {name: await own_redis_client.dump(name) for name in await own_redis_client.keys("*")}
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    grant = await worker.take("ingest")
+    await worker.next(grant, "fetch")
+    await stream.until("job.stage")
+    seen = stream.cursor
+    async with _paused(gateway, monkeypatch):
+        await own_redis_client.flushall()
+        for name, value in saved.items():
+            await own_redis_client.restore(name, 0, value or b"")
+    frame = await stream.until("resync")
+    assert (frame.rev, frame.data["data"]["stage"]) == (1, "ingest")
+    again = await open_stream(gateway, job, seen)
+    assert (await again.until("resync")).rev == 1
+    assert await own_redis_client.exists(keys.feed)
+    await worker.take("ingest")
+    assert (await stream.until("job.started")).rev == 2
+
+
+async def test_a_pump_that_fails_goes_on_and_its_watchers_read_again(
+    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    hub = gateway.context.hub
+    original, broken = hub.event, True
+
+    def event(one: Any) -> None:
+        nonlocal broken
+        if broken:
+            broken = False
+            raise RuntimeError("a bug")
+        original(one)
+
+    monkeypatch.setattr(hub, "event", event)
+    await worker.run(job)
+    await stream.rest()
+    assert stream.events()[-2:] == ["job.completed", "end"]
+    assert gateway.context.pump.restarts == 1
+
+
+@asynccontextmanager
+async def _paused(gateway: GatewayService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Keeps the pump from reading, as a process that is suspended would be."""
+    pump = gateway.context.pump
+    original, waiting, resume = pump._round, asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        waiting.set()
+        await resume.wait()
+        await original()
+
+    monkeypatch.setattr(pump, "_round", wait)
+    await waiting.wait()
+    yield
+    monkeypatch.setattr(pump, "_round", original)
+    resume.set()

@@ -1,0 +1,146 @@
+"""`POST /v1/jobs`: what is accepted, what is refused and how, and repeats under one Idempotency-Key."""
+
+import aiohttp
+import pytest
+import redis.asyncio
+
+from actors.kernel import Keeper, KernelOptions, Partitions
+from tests.gateway.conftest import StartGateway, client_of
+from tests.gateway.scripted_worker import ScriptedWorker
+from tests.gateway.submitting import REQUEST, post
+
+
+async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
+    job, response = await post(
+        api, REQUEST | {"quality": "192k", "name": "my clip", "tags": ["a", "b"], "cache": "bypass"}
+    )
+    assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert list(job) == [
+        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "outputs", "error",
+        "created_at", "updated_at", "expires_at", "deadline_at", "cancel_requested_at", "links",
+    ]  # fmt: skip
+    assert list(job["progress"]) == ["percent", "stage", "eta_s", "speed", "bytes_done", "bytes_total"]
+    assert (job["state"], job["stage"], job["quality"], job["tags"]) == ("queued", "ingest", "192k", ["a", "b"])
+    assert len(job["created_at"]) == len("2026-01-01T00:00:00.000Z")
+    path = f"/v1/jobs/{job['id']}"
+    assert job["links"] == {
+        "self": path, "events": f"{path}/events", "outputs": f"{path}/outputs", "cancel": f"{path}/cancel",
+    }  # fmt: skip
+    async with api.get(path) as response:
+        assert await response.json() == job
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "pointer", "hint"),
+    [
+        ("{", 400, "INVALID_JSON", None, ""),
+        ("[]", 400, "INVALID_JSON", None, ""),
+        (b"\xff", 400, "INVALID_JSON", None, ""),
+        ("", 400, "INVALID_JSON", None, ""),
+        ("[" * 100_000, 400, "INVALID_JSON", None, ""),
+        ({"format": "mp3"}, 422, "INVALID_REQUEST", "/source", ""),
+        ({"source": "https://a.example/x"}, 422, "INVALID_REQUEST", "/format", ""),
+        (REQUEST | {"qualty": "192k"}, 422, "INVALID_REQUEST", "/qualty", "Did you mean `quality`?"),
+        (REQUEST | {"a/b~c": 1}, 422, "INVALID_REQUEST", "/a~1b~0c", ""),
+        (REQUEST | {"format": 3}, 422, "INVALID_REQUEST", "/format", ""),
+        (REQUEST | {"tags": "a"}, 422, "INVALID_REQUEST", "/tags", ""),
+        (REQUEST | {"tags": [1]}, 422, "INVALID_REQUEST", "/tags", ""),
+        (REQUEST | {"cache": "maybe"}, 422, "INVALID_REQUEST", "/cache", ""),
+        (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean mp3?"),
+        (REQUEST | {"quality": "12p"}, 422, "QUALITY_INVALID", "/quality", "192k"),
+        (REQUEST | {"format": "flac", "quality": "192k"}, 422, "QUALITY_INVALID", "/quality", "mp3"),
+        (REQUEST | {"source": "ftp://a.example/x"}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": "clip.mp4"}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": "upload:u00-01m7x4bzmengq4rc0p5ef3xxer"}, 422, "UPLOAD_NOT_FOUND", "/source", ""),
+        (REQUEST | {"source": "upload:../../etc/passwd"}, 422, "UPLOAD_NOT_FOUND", "/source", ""),
+        (REQUEST | {"source": "http://127.0.0.1/x"}, 422, "ADDRESS_REFUSED", "/source", "REELWAY_EGRESS_ALLOW"),
+        (REQUEST | {"source": "http://2130706433/x"}, 422, "ADDRESS_REFUSED", "/source", ""),
+        (REQUEST | {"source": "http://[::ffff:10.0.0.1]/x"}, 422, "ADDRESS_REFUSED", "/source", ""),
+        (REQUEST | {"source": "http://localhost:8080/x"}, 422, "ADDRESS_REFUSED", "/source", ""),
+        (REQUEST | {"name": "x" * 200_000}, 413, "BODY_TOO_LARGE", None, ""),
+    ],
+)
+async def test_bad_requests_are_explained(
+    api: aiohttp.ClientSession,
+    redis_client: redis.asyncio.Redis,
+    body: object,
+    status: int,
+    code: str,
+    pointer: str | None,
+    hint: str,
+) -> None:
+    problem, response = await post(api, body, status)
+    assert response.content_type == "application/problem+json"
+    assert problem["code"] == code
+    assert problem["type"] == f"urn:reelway:problem:{code.lower().replace('_', '-')}"
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    assert all(problem[field] for field in ("title", "detail", "suggestion"))
+    assert problem["status"] == status
+    if pointer is not None:
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+        assert hint in problem["errors"][0].get("suggestion", "")
+    assert "Traceback" not in str(problem)
+    assert await redis_client.keys("*job*") == [], "nothing was written"
+
+
+async def test_every_wrong_field_is_named(api: aiohttp.ClientSession) -> None:
+    problem, _ = await post(api, {"source": 1, "format": None, "colour": "red"}, 422)
+    assert {error["pointer"] for error in problem["errors"]} == {"/source", "/format", "/colour"}
+
+
+async def test_allowed_private_networks(start_gateway: StartGateway) -> None:
+    async with client_of(await start_gateway(egress__allow=("127.0.0.0/8",))) as api:
+        await post(api, REQUEST | {"source": "http://127.0.0.1:9/x"})
+        await post(api, REQUEST | {"source": "http://10.0.0.1/x"}, 422)
+
+
+@pytest.mark.parametrize("key", ["abc-123", '"abc-123"', '"with \\"quotes\\" and \\\\"', "x" * 255])
+async def test_the_same_request_is_one_job(api: aiohttp.ClientSession, worker: ScriptedWorker, key: str) -> None:
+    first, _ = await post(api, REQUEST, key=key)
+    # Another spelling of the same request.
+    again, response = await post(api, {"format": "mp3", "quality": None, "source": REQUEST["source"]}, key=key)
+    assert again["id"] == first["id"]
+    assert response.headers["Location"] == f"/v1/jobs/{first['id']}"
+    await worker.run(first["id"])
+    finished, _ = await post(api, REQUEST, key=key)
+    assert (finished["id"], finished["state"]) == (first["id"], "completed"), "the job as it is now"
+    problem, _ = await post(api, REQUEST | {"format": "wav"}, 422, key=key)
+    assert problem["code"] == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_quoted_and_bare_keys_are_the_same_key(api: aiohttp.ClientSession) -> None:
+    first, _ = await post(api, REQUEST, key="k1")
+    second, _ = await post(api, REQUEST, key='"k1"')
+    assert first["id"] == second["id"]
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "two words", '"open', "ü"])
+async def test_bad_idempotency_keys(api: aiohttp.ClientSession, key: str) -> None:
+    problem, _ = await post(api, REQUEST, 400, key=key)
+    assert problem["code"] == "INVALID_IDEMPOTENCY_KEY"
+
+
+async def test_a_repeat_finds_its_job_when_the_upload_is_gone(api: aiohttp.ClientSession) -> None:
+    async with api.post("/v1/uploads", data=b"abc") as response:
+        upload = (await response.json())["id"]
+    request = {"source": f"upload:{upload}", "format": "mp3"}
+    first, _ = await post(api, request, key="k")
+    async with api.delete(f"/v1/uploads/{upload}") as response:
+        assert response.status == 204
+    again, _ = await post(api, request, key="k")
+    assert again["id"] == first["id"]
+    problem, _ = await post(api, request, 422)
+    assert problem["code"] == "UPLOAD_NOT_FOUND"
+    await post(api, request | {"format": "wav"}, 422, key="k")
+
+
+async def test_a_repeat_of_a_deleted_job(
+    start_gateway: StartGateway, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, partitions: Partitions
+) -> None:
+    async with client_of(await start_gateway()) as api:
+        first, _ = await post(api, REQUEST, key="k")
+        await worker.run(first["id"])
+        await Keeper(redis_client, partitions, KernelOptions()).retention("00", [first["id"]])
+        await redis_client.delete(partitions.keys("00").job(first["id"]))
+        problem, _ = await post(api, REQUEST, 410, key="k")
+        assert problem["code"] == "JOB_GONE"
