@@ -51,7 +51,10 @@ class Collector:
         await self._storage.empty_trash()
         for area in (WORK, OUT):
             for job in await self._storage.list(area):
-                await self._collect_job(area, job.name)
+                try:
+                    await self._collect_job(area, job.name)
+                except ValueError:
+                    log.exception("collector.unreadable", area=area, job=job.name)
         await self._uploads.collect()
 
     async def sweep(self, job: str) -> None:

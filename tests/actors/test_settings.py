@@ -12,7 +12,7 @@ from actors.settings_values import Secret, SettingsError
 HOME = {"XDG_DATA_HOME": "/data"}
 
 
-def problem(environ: dict[str, str], path: Path | None = None, **overrides: object) -> str:
+def problem(environ: dict[str, str], path: Path | None = None, overrides: dict[str, object] | None = None) -> str:
     with pytest.raises(SettingsError) as caught:
         load(environ, path, overrides)
     return str(caught.value)
@@ -94,7 +94,7 @@ def test_mistakes_in_the_file_are_named(tmp_path: Path, text: str, words: str) -
 
 
 def test_an_unknown_flag_is_named() -> None:
-    assert "fetch.buget is not a known setting" in problem(HOME, **{"fetch.buget": 1})
+    assert "fetch.buget is not a known setting" in problem(HOME, None, {"fetch.buget": 1})
 
 
 def test_every_key_has_a_name_a_description_and_a_default() -> None:

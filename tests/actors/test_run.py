@@ -1,0 +1,343 @@
+"""Roles in processes of their own against a real Redis: ready, working, drained, killed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis.asyncio
+
+from actors.installation import check_installation
+from actors.kernel import JobView, KernelOptions, Partitions, Submission, Submitter, read_job
+from actors.media.task import JobSpec, encode
+from actors.run import build_services, native_settings
+from actors.settings import Settings, load
+from actors.settings_values import SettingsError
+from actors.storage.local import LocalStorage
+from tests.actors.fault_server import FaultServer, File, status
+from tests.actors.test_fetch_handler import UPLOAD, upload
+from tests.conftest import RedisServer
+
+PROGRAM = """
+import sys
+from actors import run
+from actors.logging import configure
+from actors.settings import load
+settings = load()
+roles = sys.argv[1:]
+configure(settings.logging, "+".join(roles))
+run.run(run.serve(run.build_services(roles, settings), settings, lambda: print("ready", flush=True)))
+"""
+ROLES = ("ingest", "fetch", "store", "notify", "reaper")
+
+
+class Roles:
+    """Role processes of one installation, all with short leases."""
+
+    def __init__(self, redis_url: str, folder: Path) -> None:
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")},
+            "REELWAY_REDIS_URL": redis_url,
+            "REELWAY_PARTITIONS": "1",
+            "REELWAY_DATA_DIR": str(folder),
+            "REELWAY_KERNEL_LEASE_S": "1",
+            "REELWAY_KERNEL_BEAT_S": "0.25",
+            "REELWAY_REAPER_INTERVAL_S": "0.1",
+            "REELWAY_FETCH_DRAIN_GRACE_S": "20",
+            "REELWAY_EGRESS_ALLOW": "127.0.0.0/8",
+            "REELWAY_NOTIFY_LOG": str(folder / "notify.log"),
+        }
+        self.settings = load(self.environ)
+        self.log = folder / "roles.log"
+        self.running: list[asyncio.subprocess.Process] = []
+
+    async def start(self, *roles: str, **environ: str) -> asyncio.subprocess.Process:
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", PROGRAM, *roles,
+                env={**self.environ, **environ}, stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        self.running.append(process)
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 15.0)
+        assert line == b"ready\n", self.log.read_text()
+        return process
+
+    async def stop(self) -> None:
+        for process in self.running:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+async def roles(redis_url: str, tmp_path: Path) -> AsyncIterator[Roles]:
+    made = Roles(redis_url, tmp_path)
+    yield made
+    await made.stop()
+
+
+class Cluster:
+    """The client's side."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.client = client
+        self.partitions = Partitions(1)
+        self.submitter = Submitter(client, self.partitions, KernelOptions())
+
+    async def submit(self, source: str, target: str = "mp3") -> str:
+        spec = encode(JobSpec(source=source, format=target))
+        return (await self.submitter.submit(Submission(tenant="default", stage="ingest", spec=spec, input=b"{}"))).job
+
+    async def until(self, job: str, condition: Callable[[JobView], bool], within_s: float = 20.0) -> JobView:
+        view: JobView | None = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while True:
+                    view = await read_job(self.client, self.partitions, job)
+                    if view is not None and condition(view):
+                        return view
+                    await asyncio.sleep(0.02)
+        pytest.fail(f"not within {within_s} s: {view}")
+
+
+@pytest.fixture
+def cluster(redis_client: redis.asyncio.Redis) -> Cluster:
+    return Cluster(redis_client)
+
+
+def error_of(view: JobView) -> dict[str, Any]:
+    error: dict[str, Any] = msgspec.json.decode(view.error or b"{}")
+    return error
+
+
+async def until_lines(path: Path, count: int, within_s: float = 10.0) -> list[bytes]:
+    async with asyncio.timeout(within_s):
+        while not path.exists() or len(path.read_bytes().splitlines()) < count:  # noqa: ASYNC110 - another process writes
+            await asyncio.sleep(0.02)
+    return path.read_bytes().splitlines()
+
+
+async def test_a_bad_address_fails_with_its_code_and_is_notified_once(
+    roles: Roles, cluster: Cluster, server: FaultServer, tmp_path: Path
+) -> None:
+    server.routes["/gone.mp4"] = status(404)
+    await roles.start(*ROLES)
+    job = await cluster.submit(server.url("/gone.mp4"))
+    view = await cluster.until(job, lambda view: view.terminal)
+    assert view.state == "failed"
+    assert error_of(view)["code"] == "NOT_FOUND"
+    (line,) = await until_lines(tmp_path / "notify.log", 1)
+    told = json.loads(line)
+    assert told["delivery"] == f"{job}.e{view.rev}.1"
+    assert (told["event"]["type"], told["event"]["job"], told["event"]["rev"]) == ("job.failed", job, view.rev)
+    assert told["event"]["data"]["error"]["code"] == "NOT_FOUND"
+    assert not (tmp_path / "storage" / "work" / job).exists() or not list(
+        (tmp_path / "storage" / "work" / job).iterdir()
+    )
+
+
+async def test_a_source_reaches_transcode_with_contiguous_events(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes
+) -> None:
+    server.routes["/clip.mp4"] = File(media_clip)
+    await roles.start(*ROLES)
+    job = await cluster.submit(server.url("/clip.mp4"))
+    view = await cluster.until(job, lambda view: view.stage == "transcode")
+    assert 2.0 <= view.percent <= 35.0
+    entries = [json.loads(entry) for entry in await cluster.client.lrange(f"rw:{{p00}}:log:{job}", 0, -1)]
+    assert [entry["rev"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry["type"] for entry in entries] == [
+        "job.queued", "job.started", "job.stage", "job.started", "job.stage",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def media_clip(media_factory: Any) -> bytes:
+    data: bytes = media_factory.clip().read_bytes()
+    return data
+
+
+async def test_a_killed_fetch_starts_again_elsewhere_and_leaves_the_first_folder_alone(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes, tmp_path: Path
+) -> None:
+    slow = File(media_clip, pause_s=0.2)
+    server.routes["/clip.mp4"] = slow
+    await roles.start("ingest", "reaper")
+    first = await roles.start("fetch")
+    job = await cluster.submit(server.url("/clip.mp4"))
+    before = await cluster.until(job, lambda view: view.stage == "fetch" and view.percent > 3.0)
+    first.kill()
+    await first.wait()
+    slow.pause_s = 0.0
+    killed_at = asyncio.get_running_loop().time()
+    await roles.start("fetch")
+    view = await cluster.until(job, lambda view: view.stage == "transcode")
+    assert asyncio.get_running_loop().time() - killed_at < 12.0
+    assert view.percent >= before.percent
+    folders = sorted(path.name for path in (tmp_path / "storage" / "work" / job).iterdir())
+    assert len(folders) == 2
+    assert view.refs[0].split("/")[2] in folders
+
+
+async def test_sigterm_lets_a_running_stage_finish(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes
+) -> None:
+    server.routes["/clip.mp4"] = File(media_clip, pause_s=0.02)
+    await roles.start("ingest", "reaper")
+    fetch = await roles.start("fetch")
+    job = await cluster.submit(server.url("/clip.mp4"))
+    await cluster.until(job, lambda view: view.stage == "fetch" and view.percent > 3.0)
+    fetch.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(fetch.wait(), 20.0) == 0
+    view = await read_job(cluster.client, cluster.partitions, job)
+    assert view is not None
+    assert (view.stage, view.takes, view.crashes, view.attempt) == ("transcode", 2, 0, 0)
+
+
+async def test_what_does_not_fit_into_the_grace_is_given_back_uncharged(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes
+) -> None:
+    server.routes["/clip.mp4"] = File(media_clip, pause_s=5.0)
+    await roles.start("ingest", "reaper")
+    fetch = await roles.start("fetch", REELWAY_FETCH_DRAIN_GRACE_S="0.2")
+    job = await cluster.submit(server.url("/clip.mp4"))
+    await cluster.until(job, lambda view: view.stage == "fetch" and view.state == "running")
+    fetch.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(fetch.wait(), 10.0) == 0
+    view = await read_job(cluster.client, cluster.partitions, job)
+    assert view is not None
+    assert (view.stage, view.state, view.crashes, view.attempt) == ("fetch", "queued", 0, 0)
+    assert view.reason is not None
+    assert b"WORKER_STOPPING" in view.reason
+
+
+async def test_cancel_ends_a_running_fetch_and_its_files(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes, tmp_path: Path
+) -> None:
+    server.routes["/clip.mp4"] = File(media_clip, pause_s=5.0)
+    await roles.start(*ROLES)
+    job = await cluster.submit(server.url("/clip.mp4"))
+    await cluster.until(job, lambda view: view.stage == "fetch" and view.state == "running")
+    reply = await cluster.submitter.cancel(job, "tester")
+    assert reply.outcome == "flagged"
+    view = await cluster.until(job, lambda view: view.terminal, within_s=5.0)
+    assert view.state == "cancelled"
+    assert not list((tmp_path / "storage" / "work" / job).iterdir())
+
+
+async def test_a_throttling_site_is_waited_for_without_spending_the_budget(
+    roles: Roles, cluster: Cluster, server: FaultServer, media_clip: bytes
+) -> None:
+    server.routes["/clip.mp4"] = status(429, {"Retry-After": "3600"})
+    await roles.start(*ROLES)
+    job = await cluster.submit(server.url("/clip.mp4"))
+    view = await cluster.until(job, lambda view: view.state == "delayed")
+    assert (view.attempt, view.stage) == (0, "fetch")
+    reason = msgspec.json.decode(view.reason or b"{}")
+    assert reason["code"] == "RATE_LIMITED"
+    assert reason["until"]
+
+
+async def test_uploads_pass_through_ingest_and_fetch(
+    roles: Roles, cluster: Cluster, media_clip: bytes, tmp_path: Path
+) -> None:
+    await upload(LocalStorage(tmp_path / "storage"), media_clip)
+    await roles.start(*ROLES)
+    job = await cluster.submit(f"upload:{UPLOAD}", "mp4")
+    view = await cluster.until(job, lambda view: view.stage == "transcode")
+    assert 2.0 <= view.percent <= 8.0
+
+
+async def test_the_log_endpoint_follows_its_setting(roles: Roles, redis_client: redis.asyncio.Redis) -> None:
+    process = await roles.start("notify")
+    assert await redis_client.hexists("rw:{p00}:hooks:default", "log")
+    process.terminate()
+    await process.wait()
+    await roles.start("notify", REELWAY_NOTIFY_LOG="")
+    assert not await redis_client.hexists("rw:{p00}:hooks:default", "log")
+
+
+async def test_a_stopped_redis_reaps_nobody(
+    own_redis_server: RedisServer, tmp_path: Path, server: FaultServer, media_clip: bytes
+) -> None:
+    """Redis stands still for three leases while a stage runs: its worker is not declared dead."""
+    roles = Roles(own_redis_server.url, tmp_path)
+    client = redis.asyncio.Redis.from_url(own_redis_server.url)
+    cluster = Cluster(client)
+    server.routes["/clip.mp4"] = File(media_clip, pause_s=0.15)
+    try:
+        await roles.start(*ROLES)
+        job = await cluster.submit(server.url("/clip.mp4"))
+        await cluster.until(job, lambda view: view.stage == "fetch" and view.percent > 3.0)
+        assert own_redis_server.process is not None
+        own_redis_server.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(3.0)
+        own_redis_server.process.send_signal(signal.SIGCONT)
+        view = await cluster.until(job, lambda view: view.stage == "transcode")
+        assert (view.takes, view.crashes) == (2, 0)
+    finally:
+        await roles.stop()
+        await client.aclose()
+
+
+def settings_for(url: str, **more: str) -> Settings:
+    return load({"XDG_DATA_HOME": "/nowhere", "REELWAY_REDIS_URL": url, **more})
+
+
+async def test_a_redis_that_drops_keys_is_refused(own_redis_server: RedisServer) -> None:
+    client = redis.asyncio.Redis.from_url(own_redis_server.url)
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+    await client.aclose()
+    with pytest.raises(SettingsError, match="maxmemory-policy allkeys-lru"):
+        await check_installation(settings_for(own_redis_server.url))
+
+
+async def test_another_number_of_partitions_is_refused(redis_url: str) -> None:
+    await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="4"))
+    await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="4"))
+    with pytest.raises(SettingsError, match="4, this role is configured with 8"):
+        await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="8"))
+
+
+async def test_roles_wait_for_redis(own_redis_server: RedisServer) -> None:
+    own_redis_server.kill()
+    checking: Awaitable[None] = asyncio.ensure_future(check_installation(settings_for(own_redis_server.url)))
+    done, _ = await asyncio.wait({checking}, timeout=0.3)  # type: ignore[type-var]
+    assert not done
+    own_redis_server.start()
+    await asyncio.wait_for(checking, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"REELWAY_STORAGE_URL": "ftp://x/y"}, "storage.url"),
+        ({"REELWAY_EGRESS_ALLOW": "10.0.0.0/99"}, "egress.allow"),
+    ],
+)
+def test_unusable_settings_are_said_before_anything_starts(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        build_services(["ingest", "fetch"], settings_for("unix:///x", **environ))
+    with pytest.raises(SettingsError, match="not a role"):
+        build_services(["transcode"], settings_for("unix:///x"))
+
+
+def test_the_native_program_gets_what_it_needs(tmp_path: Path) -> None:
+    settings = settings_for("unix:///x", REELWAY_STORAGE_URL=tmp_path.as_uri(), REELWAY_REDIS_PASSWORD="pw")
+    given = json.loads(msgspec.json.encode(native_settings(settings)))
+    assert given["storage"] == {"root": str(tmp_path)}
+    assert given["redis"]["password"] == "pw"
+    assert given["kernel"]["lease_s"] == 10.0
+    assert given["budget"] == 2
+    assert Path(given["ffmpeg"]).is_file()
