@@ -136,11 +136,14 @@ class Conversion:
 
     @contextlib.contextmanager
     def _moving(self, stage: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-        began = time.monotonic()
+        # The first bytes go when the gateway is there, which may have to start first.
+        first: tuple[float, int] | None = None
 
         def moved(done_bytes: int) -> None:
-            seconds = time.monotonic() - began
-            speed = done_bytes / seconds if seconds > _SPEED_KNOWN_AFTER_S else 0.0
+            nonlocal first
+            first = first or (time.monotonic(), done_bytes)
+            seconds = time.monotonic() - first[0]
+            speed = (done_bytes - first[1]) / seconds if seconds > _SPEED_KNOWN_AFTER_S else 0.0
             left_s = (total_bytes - done_bytes) / speed if speed else None
             self._display.show(stage, done_bytes / max(total_bytes, 1), byte_speed(speed), left_s)
 
@@ -149,6 +152,7 @@ class Conversion:
 
     def _cancel(self) -> Job | None:
         if self._job is None:
+            self._ledger.forget()
             return None
         with contextlib.suppress(CommandFailure):
             job = self._client.cancel(self._job.id)

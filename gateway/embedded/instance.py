@@ -71,6 +71,10 @@ class FileLock:
             return False
         return True
 
+    def release(self) -> None:
+        """Let others have it; it can be taken again."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
     def is_in_place(self) -> bool:
         """Whether the file still has its name; one that the last holder removed keeps nobody else out."""
         try:

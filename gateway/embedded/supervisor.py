@@ -32,6 +32,8 @@ _LOADS_WITHIN_S = 300.0
 _TICK_S = 0.005
 _USERS_CHECK_S = 0.1
 _LOOK_AGAIN_S = 5.0
+# So that the next command of a shell loop finds the instance of the one before.
+_LINGERS_S = 0.3
 
 
 class AlreadyServed(Exception):
@@ -73,6 +75,7 @@ class Supervisor:
         self._users: FileLock | None = None
         self._instance: Instance | None = None
         self._unused = False
+        self._unused_since: float | None = None
 
     def run(self, announce: Callable[[Instance], None]) -> None:
         """Serve the data directory until told to stop; `announce` hears the instance once it is ready.
@@ -221,8 +224,18 @@ class Supervisor:
             write_instance(self._directory, self._instance)
 
     def _is_unused(self) -> bool:
-        if self._users and not self._unused:
-            self._unused = self._users.try_exclusive()
+        """Whether no command has used the instance for a moment; then none can begin to until it has ended."""
+        if self._users is None or self._unused:
+            return self._unused
+        if not self._users.try_exclusive():
+            self._unused_since = None
+        elif self._unused_since is None:
+            self._unused_since = time.monotonic()
+            self._users.release()
+        elif time.monotonic() - self._unused_since < _LINGERS_S:
+            self._users.release()
+        else:
+            self._unused = True
         return self._unused
 
     # --- stopping

@@ -6,8 +6,8 @@ import structlog
 from aiohttp import web
 
 from actors.egress import EgressPolicy
-from actors.installation import redis_options
-from actors.kernel import KernelOptions, Partitions, Submitter, connect
+from actors.installation import kernel_options, redis_options
+from actors.kernel import Partitions, Submitter, connect
 from actors.settings import Settings
 from actors.storage import open_storage
 from gateway.http.application import build_application
@@ -89,7 +89,7 @@ class GatewayService:
 
 def _build_context(settings: Settings) -> Context:
     options = redis_options(settings)
-    kernel = KernelOptions(**{field: getattr(settings.kernel, field) for field in settings.kernel.__struct_fields__})
+    kernel = kernel_options(settings)
     partitions = Partitions(settings.redis.partitions)
     client = connect(options)
     metrics = GatewayMetrics()

@@ -100,16 +100,16 @@ class Up:
         self.client = GatewayClient(Connection(Settings(data_dir=command.data), named))
 
     def child(self, *words: str) -> int:
-        """The process id of the child whose command line has all `words`."""
+        """The process id of the child whose command line has all `words`, folders left aside."""
 
         def look() -> int | None:
             folder = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
             for pid in map(int, folder.read_text().split()):
                 try:
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ").split()
                 except FileNotFoundError:
                     continue
-                if is_alive(pid) and all(any(word in part for part in command) for word in words):
+                if is_alive(pid) and set(words) <= {part.rpartition("/")[2] for part in command}:
                     return pid
             return None
 

@@ -34,18 +34,24 @@ def test_roles_in_separate_processes(tmp_path: Path, own_redis_server: RedisServ
         {
             "REELWAY_REDIS_URL": own_redis_server.url,
             "REELWAY_PARTITIONS": "4",
+            # One at a time each, so that there is work for both of a kind.
+            "REELWAY_FETCH_CONCURRENCY": "1",
+            "REELWAY_TRANSCODE_CONCURRENCY": "1",
             "REELWAY_STORAGE_URL": (tmp_path / "storage").as_uri(),
         },
     )
     user = Reelway(tmp_path, {"REELWAY_URL": f"http://127.0.0.1:{free_port}", "REELWAY_KEY": KEY})
     logs = [tmp_path / f"{role}-{number}.log" for number, role in enumerate(ROLES)]
+    processes: list[subprocess.Popen[str]] = []
     with ExitStack() as stack:
         for role, log in zip(ROLES, logs, strict=True):
             process = stack.enter_context(_role(cluster, role, log, free_port))
-            if role == "gateway":
+            processes.append(process)
+        for role, process in zip(ROLES, processes, strict=True):
+            if role != "transcode":
                 assert process.stdout is not None
-                assert json.loads(process.stdout.readline()) == {"ready": ["gateway"]}
-        started = [user.start("convert", str(clip), "-o", f"{number}.mp3", "--json") for number in range(6)]
+                assert json.loads(process.stdout.readline()) == {"ready": [role]}
+        started = [user.start("convert", str(clip), "-o", f"{number}.mp3", "--json") for number in range(8)]
         for number, process in enumerate(started):
             ended = finish(process, 90)
             assert ended.code == 0, ended.stderr
