@@ -34,7 +34,7 @@ pub(crate) fn execute() -> io::Result<ExitCode> {
         Err(error) => return Ok(refuse(&error)),
     }
     // Read now: a table that cannot be read must not show in the middle of a job.
-    ErrorTable::built_in();
+    let _ = ErrorTable::built_in();
     let setup = Setup {
         redis: settings.redis,
         partitions,

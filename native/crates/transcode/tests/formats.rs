@@ -1,5 +1,7 @@
 //! Every format from many kinds of sources, with every ffmpeg at hand.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::fs;
@@ -113,7 +115,7 @@ fn pictures_that_players_refuse_become_plain_ones() {
             for format in ["mp4", "webm"] {
                 let made = bench.convert(program, source, video_plan(format, (320, 180), 0, None));
                 let made = made.unwrap_or_else(|error| panic!("{source:?} to {format}: {error}"));
-                let found = bench.probe(program, &made.file).unwrap();
+                let found = support::probe(program, &made.file).unwrap();
                 let picture = &found.streams[0];
                 assert_eq!(picture.pixel_format.as_deref(), Some("yuv420p"));
                 assert_eq!(
@@ -171,7 +173,7 @@ fn a_turned_picture_is_shown_as_before() {
             (Some(180), Some(320))
         );
         assert_eq!(
-            bench.probe(program, &encoded.file).unwrap().streams[0].rotation,
+            support::probe(program, &encoded.file).unwrap().streams[0].rotation,
             0
         );
 
@@ -181,7 +183,7 @@ fn a_turned_picture_is_shown_as_before() {
             (Some(180), Some(320))
         );
         assert_eq!(
-            bench.probe(program, &copied.file).unwrap().streams[0].rotation,
+            support::probe(program, &copied.file).unwrap().streams[0].rotation,
             90
         );
     }
@@ -196,11 +198,14 @@ fn irregular_frames_keep_their_number_and_times() {
          settb=1/90000 -fps_mode passthrough -enc_time_base 1:90000 -c:v libx264 -preset ultrafast",
     );
     for program in programs() {
-        let before = bench.probe(program, &source).unwrap().streams.remove(0);
+        let before = support::probe(program, &source).unwrap().streams.remove(0);
         let made = bench
             .convert(program, &source, video_plan("mp4", (320, 180), 0, None))
             .unwrap();
-        let after = bench.probe(program, &made.file).unwrap().streams.remove(0);
+        let after = support::probe(program, &made.file)
+            .unwrap()
+            .streams
+            .remove(0);
         assert_eq!(after.packets, before.packets);
         let difference = after.largest_gap_s.unwrap() - before.largest_gap_s.unwrap();
         assert!(difference.abs() < 0.002, "{after:?}");
@@ -231,17 +236,23 @@ fn cover_art_subtitles_and_attachments_stay_out() {
     );
     assert!(picture.is_file());
     for program in programs() {
-        let found = bench.probe(program, &song).unwrap();
+        let found = support::probe(program, &song).unwrap();
         assert!(found.streams.iter().any(|stream| stream.attached_picture));
         let made = bench
             .convert(program, &song, audio_plan("opus", 0))
             .unwrap();
-        assert_eq!(bench.probe(program, &made.file).unwrap().streams.len(), 1);
+        assert_eq!(
+            support::probe(program, &made.file).unwrap().streams.len(),
+            1
+        );
 
         let made = bench
             .convert(program, &film, video_plan("mp4", (320, 180), 0, Some(1)))
             .unwrap();
-        assert_eq!(bench.probe(program, &made.file).unwrap().streams.len(), 2);
+        assert_eq!(
+            support::probe(program, &made.file).unwrap().streams.len(),
+            2
+        );
     }
 }
 
@@ -265,7 +276,7 @@ fn copies_and_passthrough_keep_every_packet() {
     });
     for program in programs() {
         let packets = |file| -> Vec<_> {
-            let found = bench.probe(program, file).unwrap();
+            let found = support::probe(program, file).unwrap();
             found
                 .streams
                 .into_iter()

@@ -1,5 +1,7 @@
 //! What is said about files that are not what they seem, with every ffmpeg at hand.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::{fs, path::PathBuf, process::Command};
@@ -67,20 +69,20 @@ fn files_that_are_no_media_are_told_apart_from_damaged_ones() {
             "picture.mp4",
         ] {
             assert_eq!(
-                code_of(bench.probe(program, &bench.path(name))),
+                code_of(support::probe(program, &bench.path(name))),
                 "NOT_MEDIA",
                 "{name}"
             );
         }
         assert_eq!(
-            code_of(bench.probe(program, bench.directory.path())),
+            code_of(support::probe(program, bench.directory.path())),
             "NOT_MEDIA"
         );
         assert_eq!(
-            code_of(bench.probe(program, &bench.path("gone"))),
+            code_of(support::probe(program, &bench.path("gone"))),
             "INPUT_MISSING"
         );
-        assert!(bench.probe(program, &clip).is_ok());
+        assert!(support::probe(program, &clip).is_ok());
     }
 }
 
@@ -104,7 +106,7 @@ fn a_source_that_was_cut_off_is_refused() {
     ] {
         let file = cut(&bench, source, "cut", part);
         for program in programs() {
-            let code = code_of(bench.probe(program, &file));
+            let code = code_of(support::probe(program, &file));
             assert_eq!(code, "SOURCE_TRUNCATED", "{source:?} {part}");
         }
     }
@@ -125,7 +127,7 @@ fn streams_of_different_length_are_no_damage() {
     let stream = bench.make("stream.ts", "-i {}/short.mp4 -c copy");
     for program in programs() {
         for source in [&short_sound, &late, &stream] {
-            let found = bench.probe(program, source).unwrap();
+            let found = support::probe(program, source).unwrap();
             assert_eq!(found.streams.len(), 2);
             let made = bench
                 .convert(program, source, audio_plan("mp3", 1))
@@ -153,7 +155,7 @@ fn a_result_from_a_part_of_the_source_is_refused() {
             audio_plan("mp3", 1),
             video_plan("mp4", (320, 180), 0, Some(1)),
         ] {
-            let mut found = bench.probe(program, &clip).unwrap();
+            let mut found = support::probe(program, &clip).unwrap();
             let half = cut(&bench, &clip, "half.mp4", 0.5);
             found.size_bytes = fs::metadata(&half).unwrap().len();
             let made = bench.convert_probed(
@@ -196,7 +198,7 @@ fn a_source_that_is_gone_or_changed_is_missing() {
     let bench = Bench::new();
     let clip = bench.clip("clip.mp4", 1);
     let program = support::maker();
-    let mut found = bench.probe(program, &clip).unwrap();
+    let mut found = support::probe(program, &clip).unwrap();
     found.size_bytes += 1;
     let never = reelway_media::ffmpeg::Interruption::never();
     let changed = bench.convert_probed(program, &clip, found.clone(), audio_plan("mp3", 1), &never);

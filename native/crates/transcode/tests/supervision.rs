@@ -1,6 +1,8 @@
 //! How an ffmpeg that misbehaves is treated: scripts in its place, and the real one for what only the
 //! system can show.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::{
@@ -50,7 +52,7 @@ fn outcome_of(body: &str) -> Result<support::Converted, Failure> {
     let bench = Bench::new();
     let clip = bench.clip("clip.mp4", 1);
     let fake = script(&bench, "fake", body);
-    let found = bench.probe(maker(), &clip)?;
+    let found = support::probe(maker(), &clip)?;
     bench.convert_probed(
         &fake,
         &clip,
@@ -120,7 +122,7 @@ fn interruption_ends_the_whole_group_even_if_it_does_not_want_to() {
             own.display()
         ),
     );
-    let found = bench.probe(maker(), &clip).unwrap();
+    let found = support::probe(maker(), &clip).unwrap();
     let (interrupter, interruption) = Interruption::pair();
     thread::scope(|scope| {
         let work = scope.spawn(|| {
@@ -142,7 +144,7 @@ fn a_real_ffmpeg_ends_at_once_when_interrupted() {
     let bench = Bench::new();
     let clip = bench.clip("clip.mp4", 60);
     for program in programs() {
-        let found = bench.probe(program, &clip).unwrap();
+        let found = support::probe(program, &clip).unwrap();
         let (interrupter, interruption) = Interruption::pair();
         thread::scope(|scope| {
             let plan = support::video_plan("webm", (320, 180), 0, Some(1));

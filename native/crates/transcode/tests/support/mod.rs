@@ -2,6 +2,7 @@
 //! scratch directory.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::{
     env,
@@ -13,7 +14,6 @@ use std::{
 use reelway_media::{
     errors::Failure,
     ffmpeg::{Ffmpeg, Interruption},
-    probe::probe,
     task::{Plan, Probe, SourceObject, TranscodeInput},
     transcode::{Made, Observation, Work, transcode},
 };
@@ -119,7 +119,7 @@ impl Bench {
         file: &Path,
         plan: Value,
     ) -> Result<Made, Failure> {
-        let found = probe(&launched(program), file, &Interruption::never())?;
+        let found = probe(program, file)?;
         self.convert_probed(program, file, found, plan, &Interruption::never())
     }
 
@@ -154,10 +154,10 @@ impl Bench {
             observe: &|seen| self.observed.lock().unwrap().push(seen),
         })
     }
+}
 
-    pub(crate) fn probe(&self, program: &Path, file: &Path) -> Result<Probe, Failure> {
-        probe(&launched(program), file, &Interruption::never())
-    }
+pub(crate) fn probe(program: &Path, file: &Path) -> Result<Probe, Failure> {
+    reelway_media::probe::probe(&launched(program), file, &Interruption::never())
 }
 
 /// What the planner would expect: from the first to the last packet of the used streams.
