@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, Literal, TypeVar
 
-import msgspec
 import structlog
 
 from actors.egress import EgressPolicy
@@ -18,7 +15,6 @@ from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
 from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service
-from actors.native import require_ffmpeg, require_native
 from actors.notify import LogEndpoint, Notify
 from actors.reaper import Reaper
 from actors.settings import Settings, StageSettings
@@ -38,7 +34,7 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
     """The services of the roles that live in Python on the cluster side.
 
     Raises SettingsError for an unknown role or unusable settings. `transcode` is a program of its
-    own, see `run_transcode`; `gateway` is built by the gateway.
+    own, see actors.transcode; `gateway` is built by the gateway.
     """
     built: list[Service] = []
     for role in roles:
@@ -92,42 +88,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def run_transcode(settings: Settings) -> NoReturn:
-    """Replace this process by the transcode actor. Raises MediaError NATIVE_MISSING or SettingsError."""
-    program = require_native()
-    environment = {
-        **os.environ,
-        "REELWAY_NATIVE_SETTINGS": msgspec.json.encode(native_settings(settings)).decode(),
-    }
-    os.execve(program, [program.name, "run"], environment)  # noqa: S606 - no shell, a program of ours
-
-
-def native_settings(settings: Settings) -> dict[str, Any]:
-    """What the native program needs of the settings, as JSON data."""
-    password = settings.redis.password
-    stage = settings.transcode
-    return {
-        "redis": {
-            "url": settings.redis.url,
-            "username": settings.redis.username,
-            "password": None if password is None else password.reveal(),
-        },
-        "partitions": settings.redis.partitions,
-        "kernel": msgspec.to_builtins(settings.kernel),
-        "storage": {"root": str(_storage_root(settings))},
-        "ffmpeg": str(require_ffmpeg(settings.media)),
-        "scratch_dir": str(settings.scratch_dir),
-        "actor": {
-            "concurrency": stage.concurrency,
-            "stall_timeout_s": stage.stall_timeout_s,
-            "kill_grace_s": stage.kill_grace_s,
-            "drain_grace_s": stage.drain_grace_s,
-        },
-        "budget": stage.budget,
-        "log_level": settings.logging.level,
-    }
-
-
 def _handler(role: str, settings: Settings) -> Handler:
     storage = _storage(settings)
     if role == "ingest":
@@ -169,11 +129,6 @@ def _storage(settings: Settings) -> Storage:
         return open_storage(settings.storage_url)
     except StorageError as error:
         raise SettingsError(f"storage.url: {error}") from None
-
-
-def _storage_root(settings: Settings) -> Path:
-    _storage(settings)
-    return Path(unquote(urlsplit(settings.storage_url).path))
 
 
 def _egress(settings: Settings) -> EgressPolicy:

@@ -34,6 +34,7 @@ class StageView:
         self._display = display
         self._spans = spans_for(upload=False)
         self._stage: str | None = None
+        self._done: set[str] = set()
         self._reason: Reason | None = None
 
     def job(self, job: Job) -> None:
@@ -50,7 +51,7 @@ class StageView:
         """The job is at `stage` now; every stage before it is over."""
         if stage == self._stage:
             return
-        self._finish_stage()
+        self._finish_before(stage)
         self._stage = stage
         self._display.show(stage, 0.0)
 
@@ -72,12 +73,18 @@ class StageView:
     def end(self, *, completed: bool) -> None:
         """The job has ended."""
         if completed:
-            self._finish_stage()
+            self._finish_before(None)
         self._stage = None
 
-    def _finish_stage(self) -> None:
-        if self._stage is not None:
-            self._display.finish(self._stage)
+    def _finish_before(self, stage: str | None) -> None:
+        """Show every stage before `stage` as done, also those that were over before anybody watched."""
+        for earlier in self._spans:
+            if earlier == stage:
+                return
+            if earlier not in self._done:
+                self._done.add(earlier)
+                self._display.show(earlier, 1.0)
+                self._display.finish(earlier)
 
 
 def follow(client: GatewayClient, job: str, display: Display, failing: Callable[[], tuple[str, ...]] = tuple) -> Job:

@@ -10,15 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from actors.kernel import Service
-from actors.logging import configure
 from actors.media.errors import MediaError
-from actors.run import ROLES, build_services, run_transcode, serve
-from actors.run import run as run_loop
 from actors.settings import Settings
 from actors.settings_values import SettingsError
 from gateway.command.connection import load_settings
 from gateway.command.failure import CommandFailure, ExitCode
+
+ROLES = ("ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the roles. With --json one line, `{"ready": [role…]}`, is written when all of them work."""
     roles = tuple(dict.fromkeys(arguments.roles))
     settings = load_settings(arguments.data)
-    configure(settings.logging, "+".join(roles))
     try:
         if "transcode" in roles:
             _become_transcode(roles, settings)
-        run_loop(serve(_services(roles, settings), settings, _say_ready(roles) if arguments.json else None))
+        _serve(roles, settings, _say_ready(roles) if arguments.json else None)
     except SettingsError as error:
         raise CommandFailure(
             ExitCode.USAGE, "SETTINGS_INVALID", str(error), "docs/operations.md explains every setting."
@@ -49,17 +46,24 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _services(roles: Sequence[str], settings: Settings) -> list[Service]:
+def _serve(roles: Sequence[str], settings: Settings, on_ready: Callable[[], None] | None) -> None:
+    # Imported here: transcode needs none of it, and the roles of the cluster side need no HTTP server.
+    from actors.logging import configure
+    from actors.run import build_services, serve
+    from actors.run import run as run_loop
+
+    configure(settings.logging, "+".join(roles))
     services = build_services([role for role in roles if role != "gateway"], settings)
     if "gateway" in roles:
-        # Roles of the cluster side do without the HTTP server's imports.
         from gateway.http.service import GatewayService
 
         services.append(GatewayService(settings))
-    return services
+    run_loop(serve(services, settings, on_ready))
 
 
 def _become_transcode(roles: Sequence[str], settings: Settings) -> NoReturn:
+    from actors.transcode import run_transcode
+
     if len(roles) > 1:
         raise CommandFailure(
             ExitCode.USAGE,

@@ -17,10 +17,11 @@ import redis.asyncio
 from actors.installation import check_installation
 from actors.kernel import JobView, KernelOptions, Partitions, Submission, Submitter, read_job
 from actors.media.task import JobSpec, encode
-from actors.run import build_services, native_settings
+from actors.run import build_services
 from actors.settings import Settings, load
 from actors.settings_values import SettingsError
 from actors.storage.local import LocalStorage
+from actors.transcode import native_settings
 from tests.actors.fault_server import FaultServer, File, status
 from tests.actors.test_fetch_handler import UPLOAD, upload
 from tests.conftest import RedisServer

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.run import ROLES as ACTOR_ROLES
+from gateway.command import run
 from tests.command.reelway import Reelway, finish
 from tests.conftest import RedisServer
 
@@ -89,3 +91,7 @@ def test_transcode_shares_no_process(reelway: Reelway) -> None:
     ended = reelway.run("run", "fetch", "transcode", "--json")
     assert ended.code == 2
     assert ended.json()["error"]["code"] == "TRANSCODE_RUNS_ALONE"
+
+
+def test_command_names_the_roles_that_exist() -> None:
+    assert run.ROLES == ACTOR_ROLES

@@ -1,0 +1,60 @@
+"""Starting the transcode actor, which is a program of its own: its settings, and becoming it.
+
+Apart from `run`, because a process that is about to be replaced should not import what the other roles need.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from actors.native import require_ffmpeg, require_native
+from actors.settings import Settings
+from actors.settings_values import SettingsError
+from actors.storage import StorageError, open_storage
+
+
+def run_transcode(settings: Settings) -> NoReturn:
+    """Replace this process by the transcode actor. Raises MediaError NATIVE_MISSING or SettingsError."""
+    program = require_native()
+    environment = {
+        **os.environ,
+        "REELWAY_NATIVE_SETTINGS": msgspec.json.encode(native_settings(settings)).decode(),
+    }
+    os.execve(program, [program.name, "run"], environment)  # noqa: S606 - no shell, a program of ours
+
+
+def native_settings(settings: Settings) -> dict[str, Any]:
+    """What the native program needs of the settings, as JSON data."""
+    password = settings.redis.password
+    stage = settings.transcode
+    return {
+        "redis": {
+            "url": settings.redis.url,
+            "username": settings.redis.username,
+            "password": None if password is None else password.reveal(),
+        },
+        "partitions": settings.redis.partitions,
+        "kernel": msgspec.to_builtins(settings.kernel),
+        "storage": {"root": str(_storage_root(settings))},
+        "ffmpeg": str(require_ffmpeg(settings.media)),
+        "scratch_dir": str(settings.scratch_dir),
+        "actor": {
+            "concurrency": stage.concurrency,
+            "stall_timeout_s": stage.stall_timeout_s,
+            "kill_grace_s": stage.kill_grace_s,
+            "drain_grace_s": stage.drain_grace_s,
+        },
+        "budget": stage.budget,
+        "log_level": settings.logging.level,
+    }
+
+
+def _storage_root(settings: Settings) -> Path:
+    try:
+        open_storage(settings.storage_url)
+    except StorageError as error:
+        raise SettingsError(f"storage.url: {error}") from None
+    return Path(unquote(urlsplit(settings.storage_url).path))
