@@ -25,6 +25,8 @@ from actors.media.names import name_from_address
 TRIES_WITHOUT_PROGRESS = 4
 _FIRST_DELAY_S = 0.25
 _PIECE_BYTES = 1024 * 1024
+_LOST_BYTES = 512 * 1024
+"""What the client may lose of the data before a break: breaks at the same byte look so far apart."""
 
 OnBytes = Callable[[int, int | None], None]
 """Called with the bytes that are here and their total, if known."""
@@ -216,10 +218,11 @@ async def _pause(state: _State, broken: _Broken) -> None:
         state.tries = 0
     state.tries += 1
     if state.tries >= TRIES_WITHOUT_PROGRESS:
+        last = state.breaks[-TRIES_WITHOUT_PROGRESS:]
         total = state.version.total_bytes
-        always_there = position > 0 and len(set(state.breaks[-TRIES_WITHOUT_PROGRESS:])) == 1
+        always_there = min(last) > 0 and max(last) - min(last) <= _LOST_BYTES
         if broken.ended and always_there and total is not None:
-            raise MediaError("SOURCE_TRUNCATED", f"the server always ends at {position} of {total} bytes") from broken
+            raise MediaError("SOURCE_TRUNCATED", f"the server always ends near {position} of {total} bytes") from broken
         raise MediaError(broken.code, str(broken)) from broken
     await asyncio.sleep(_FIRST_DELAY_S * 2.0 ** (state.tries - 1) * random.uniform(0.5, 1.0))
 
