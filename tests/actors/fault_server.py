@@ -60,7 +60,7 @@ class File:
     cuts: list[int] = field(default_factory=list)
     pause_s: float = 0.0
     disposition: str | None = None
-    lie_about_start: bool = False
+    other_start: bool = False
     most_in_range: int | None = None
     ignore_condition: bool = False
 
@@ -71,6 +71,8 @@ class File:
         condition = tag if self.ignore_condition else request.headers.get("If-Range", tag)
         if asked and self.ranges and condition == tag:
             start, status = int(asked.removeprefix("bytes=").partition("-")[0]), 206
+        if status == 206 and self.other_start:
+            start += 7
         end_of_range = len(self.data) if status == 200 or not self.most_in_range else start + self.most_in_range
         body = self.data[start:end_of_range]
         headers = {"Content-Type": self.content_type}
@@ -79,8 +81,7 @@ class File:
         if self.ranges:
             headers["Accept-Ranges"] = "bytes"
         if status == 206:
-            named = start + 7 if self.lie_about_start else start
-            headers["Content-Range"] = f"bytes {named}-{start + len(body) - 1}/{len(self.data)}"
+            headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(self.data)}"
         if self.length:
             headers["Content-Length"] = str(self.promised or len(body))
         if self.disposition:

@@ -130,7 +130,7 @@ async def test_a_range_of_another_version_starts_again(server: FaultServer, read
 
 
 async def test_another_range_than_asked_for_starts_again(server: FaultServer, read: Reader) -> None:
-    server.routes["/x"] = File(DATA, cuts=[400_000], lie_about_start=True)
+    server.routes["/x"] = File(DATA, cuts=[400_000], other_start=True)
     assert_is(read, await read(server.url("/x")), DATA)
 
 
