@@ -69,3 +69,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+def test_the_checks_type_what_the_readme_says() -> None:
+    readme, checks = (ROOT / "README.md").read_text("utf-8"), (ROOT / ".ci" / "run").read_text("utf-8")
+    for command in (
+        "python3 -m pip install --quiet --upgrade --target .uv uv",
+        ".uv/bin/uv run reelway demo",
+        ".uv/bin/uv run --extra test pytest",
+    ):
+        assert command in readme
+        assert command in checks
