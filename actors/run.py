@@ -15,6 +15,7 @@ from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
 from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service
+from actors.metrics import MetricsEndpoint
 from actors.notify import LogEndpoint, Notify
 from actors.reaper import Reaper
 from actors.settings import Settings, StageSettings
@@ -46,6 +47,8 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
             built.append(_actor(_handler(role, settings), settings))
         else:
             raise SettingsError(f"{role!r} is not a role that runs here.")
+    if settings.metrics.port and "gateway" not in roles:
+        built.append(MetricsEndpoint(settings.metrics))
     return built
 
 

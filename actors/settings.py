@@ -11,155 +11,56 @@ import tomllib
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-import msgspec
-from msgspec import Meta
-
+from actors.settings_tree import (
+    EgressSettings,
+    FetchSettings,
+    GatewaySettings,
+    IngestSettings,
+    KernelSettings,
+    LoggingSettings,
+    MediaSettings,
+    MetricsSettings,
+    NotifySettings,
+    ReaperSettings,
+    RedisSettings,
+    Section,
+    Settings,
+    StageSettings,
+    StorageSettings,
+    StoreSettings,
+    TranscodeSettings,
+    default_data_dir,
+)
 from actors.settings_values import Secret, SettingsError, convert
 
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the settings file."""
-
-
-class RedisSettings(Section, frozen=True):
-    url: Annotated[str, Meta(description="redis://, rediss:// or unix:// address")] = "redis://127.0.0.1:6379/0"
-    username: Annotated[str | None, Meta(description="ACL user")] = None
-    password: Annotated[Secret | None, Meta(description="its password")] = None
-    partitions: Annotated[
-        int, Meta(ge=1, le=100, description="key partitions; fixed once the first role has started")
-    ] = 16
-    durability: Annotated[
-        Literal["everysec", "always"],
-        Meta(description="always: a submission is answered when Redis has it on disk"),
-    ] = "everysec"
-
-
-class KernelSettings(Section, frozen=True):
-    lease_s: Annotated[float, Meta(gt=0, description="how long a worker may be silent")] = 10.0
-    beat_s: Annotated[float, Meta(gt=0, description="pause between two beats of a worker")] = 2.5
-    crash_budget: Annotated[int, Meta(ge=1, description="lost workers a stage may cost")] = 3
-    deadline_s: Annotated[float, Meta(gt=0, description="longest life of an unfinished job")] = 86_400.0
-    retention_s: Annotated[float, Meta(gt=0, description="how long a finished job is listed")] = 604_800.0
-    idempotency_s: Annotated[float, Meta(gt=0, description="life of an Idempotency-Key")] = 86_400.0
-    log_length: Annotated[int, Meta(ge=10, description="events kept for each job")] = 500
-    feed_length: Annotated[int, Meta(ge=100, description="events kept for each partition")] = 100_000
-    pulse_length: Annotated[int, Meta(ge=100, description="progress kept for each partition")] = 10_000
-
-
-class StorageSettings(Section, frozen=True):
-    url: Annotated[str, Meta(description="file:///…; empty: `storage` in the data directory")] = ""
-    collect_after_s: Annotated[float, Meta(gt=0, description="age at which a folder that no job names is deleted")] = (
-        600.0
-    )
-    results_s: Annotated[float, Meta(gt=0, description="life of published results")] = 2_592_000.0
-    uploads_s: Annotated[float, Meta(gt=0, description="life of an upload no job needs")] = 86_400.0
-    min_free_bytes: Annotated[int, Meta(ge=0, description="free space below which nothing new is taken")] = (
-        2_147_483_648
-    )
-
-
-class MediaSettings(Section, frozen=True):
-    ffmpeg: Annotated[str, Meta(description="path of ffmpeg; empty: the one that is installed")] = ""
-    max_source_bytes: Annotated[int, Meta(ge=1, description="largest source")] = 53_687_091_200
-    max_duration_s: Annotated[float, Meta(gt=0, description="longest source")] = 43_200.0
-    max_pixels: Annotated[int, Meta(ge=256, description="width times height of a picture")] = 134_217_728
-
-
-class StageSettings(Section, frozen=True):
-    """What every stage has. The defaults of each stage are in its own class below."""
-
-    concurrency: Annotated[int, Meta(ge=1, le=1000, description="jobs at once in one process")] = 4
-    budget: Annotated[int, Meta(ge=1, description="errors a job may have at the stage")] = 3
-    stall_timeout_s: Annotated[float, Meta(gt=0, description="a job that does not move for so long is ended")] = 60.0
-    kill_grace_s: Annotated[float, Meta(gt=0, description="time a stage has to end itself")] = 5.0
-    drain_grace_s: Annotated[float, Meta(ge=0, description="time running jobs have when the process is stopped")] = 25.0
-
-
-class IngestSettings(StageSettings, frozen=True):
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 16
-
-
-class FetchSettings(StageSettings, frozen=True):
-    budget: Annotated[int, Meta(ge=1)] = 6
-    connect_timeout_s: Annotated[float, Meta(gt=0, description="time to reach a site")] = 15.0
-    read_timeout_s: Annotated[float, Meta(gt=0, description="longest silence of a site")] = 20.0
-
-
-class TranscodeSettings(StageSettings, frozen=True):
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 1
-    budget: Annotated[int, Meta(ge=1)] = 2
-
-
-class StoreSettings(StageSettings, frozen=True):
-    budget: Annotated[int, Meta(ge=1)] = 6
-
-
-class NotifySettings(StageSettings, frozen=True):
-    concurrency: Annotated[int, Meta(ge=1, le=1000)] = 16
-    budget: Annotated[int, Meta(ge=1)] = 12
-    log: Annotated[str, Meta(description="file that gets one line for each finished job")] = ""
-
-
-class ReaperSettings(Section, frozen=True):
-    interval_s: Annotated[float, Meta(gt=0, description="pause between two passes")] = 1.0
-    reconcile_s: Annotated[float, Meta(gt=0, description="one round over all live jobs")] = 60.0
-
-
-class GatewaySettings(Section, frozen=True):
-    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0: a free one")] = 8080
-    key: Annotated[Secret | None, Meta(description="API key; none: one is generated into data_dir/gateway.key")] = None
-    upload_max_bytes: Annotated[int, Meta(ge=1, description="largest upload")] = 53_687_091_200
-    upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
-    heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
-    stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
-    max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
-    ring_events: Annotated[int, Meta(ge=0, description="recent events kept in memory for each partition")] = 4096
-    ring_bytes: Annotated[int, Meta(ge=0, description="memory for them, for each partition")] = 2_097_152
-    shutdown_s: Annotated[float, Meta(gt=0, description="time requests have at the end")] = 8.0
-
-
-class EgressSettings(Section, frozen=True):
-    allow: Annotated[tuple[str, ...], Meta(description="private networks (CIDR) that sources may lie in")] = ()
-
-
-class LoggingSettings(Section, frozen=True):
-    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least level to write")] = "info"
-    format: Annotated[Literal["json", "console"], Meta(description="form of the lines")] = "json"
-
-
-class Settings(Section, frozen=True):
-    """Everything a role needs to know. See docs/operations.md for each key."""
-
-    data_dir: Annotated[Path, Meta(description="what this machine keeps; default $XDG_DATA_HOME/reelway")] = (
-        msgspec.field(default_factory=lambda: default_data_dir(os.environ))
-    )
-    redis: RedisSettings = RedisSettings()
-    kernel: KernelSettings = KernelSettings()
-    storage: StorageSettings = StorageSettings()
-    media: MediaSettings = MediaSettings()
-    ingest: IngestSettings = IngestSettings()
-    fetch: FetchSettings = FetchSettings()
-    transcode: TranscodeSettings = TranscodeSettings()
-    store: StoreSettings = StoreSettings()
-    notify: NotifySettings = NotifySettings()
-    reaper: ReaperSettings = ReaperSettings()
-    gateway: GatewaySettings = GatewaySettings()
-    egress: EgressSettings = EgressSettings()
-    logging: LoggingSettings = LoggingSettings()
-
-    @property
-    def storage_url(self) -> str:
-        """The storage's address, with the default filled in."""
-        return self.storage.url or (self.data_dir / "storage").as_uri()
-
-    @property
-    def scratch_dir(self) -> Path:
-        """Where this node keeps files that no other process needs."""
-        return self.data_dir / "scratch"
-
+__all__ = [
+    "OTHER_NAMES",
+    "SHORT_NAMES",
+    "EgressSettings",
+    "FetchSettings",
+    "GatewaySettings",
+    "IngestSettings",
+    "KernelSettings",
+    "LoggingSettings",
+    "MediaSettings",
+    "MetricsSettings",
+    "NotifySettings",
+    "ReaperSettings",
+    "RedisSettings",
+    "Section",
+    "Settings",
+    "SettingsError",
+    "StageSettings",
+    "StorageSettings",
+    "StoreSettings",
+    "TranscodeSettings",
+    "default_data_dir",
+    "environment_name",
+    "keys",
+    "load",
+]
 
 SHORT_NAMES: Mapping[str, str] = types.MappingProxyType(
     {
@@ -180,13 +81,6 @@ OTHER_NAMES = frozenset(
 
 _PREFIX = "REELWAY_"
 _FILE = "_FILE"
-
-
-def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """$XDG_DATA_HOME/reelway, or ~/.local/share/reelway."""
-    base = environ.get("XDG_DATA_HOME") or ""
-    root = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
-    return root / "reelway"
 
 
 def keys() -> dict[str, Any]:

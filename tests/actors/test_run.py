@@ -5,11 +5,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 import redis.asyncio
@@ -267,6 +269,16 @@ async def test_the_log_endpoint_follows_its_setting(roles: Roles, redis_client: 
     await process.wait()
     await roles.start("notify", REELWAY_NOTIFY_LOG="")
     assert not await redis_client.hexists("rw:{p00}:hooks:default", "log")
+
+
+async def test_metrics_are_served_where_a_port_is_set(roles: Roles) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    await roles.start("ingest", "reaper", REELWAY_METRICS_PORT=str(port))
+    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/metrics") as response:
+        text = await response.text()
+    assert "reelway_reaper_watching" in text
+    assert "reelway_stage_running" in text
 
 
 async def test_a_stopped_redis_reaps_nobody(

@@ -38,6 +38,7 @@ SECTIONS = {
     "reaper": "Ends leases of lost workers, wakes delayed jobs, deletes what has outlived its time.",
     "gateway": "The HTTP side.",
     "egress": "What fetch may connect to besides public addresses.",
+    "metrics": "Prometheus metrics of processes without a gateway, whose /metrics has them already.",
     "logging": "Lines on standard error.",
 }
 
