@@ -1,7 +1,12 @@
 """`reelway convert` as its user sees it: a real file in, a checked file out, and a clear answer to bad input."""
 
+import contextlib
 import hashlib
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,3 +203,34 @@ def test_data_directory_with_an_awkward_name(tmp_path: Path, clip: Path) -> None
     command.end()
     assert ended.code == 0, ended.stderr
     assert (folder / "häßlich ?.mp3").stat().st_size > 0
+
+
+def test_address_becomes_a_file_named_after_it(running: Up, clip: Path, ffmpeg: Path) -> None:
+    with paced_site(clip.read_bytes()) as site:
+        site.release()
+        ended = running.command.run("convert", f"{site.url}/clip.mp4", "--to", "opus", "--json")
+    assert ended.code == 0, ended.stderr
+    assert ended.json()["outputs"][0]["codecs"]["audio"] == "opus"
+    assert audio_seconds(ffmpeg, running.command.folder / "clip.opus") == pytest.approx(8.0, abs=0.05)
+
+
+def test_terminal_gets_a_bar_for_each_stage(running: Up, clip: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gateway.command.main", "convert", str(clip), "-o", "bars.flac"],
+        cwd=running.command.folder,
+        env={**running.command.environment, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    drawn = bytearray()
+    with contextlib.suppress(OSError):  # what reading a terminal says once nobody writes to it any more
+        while piece := os.read(controller, 65536):
+            drawn += piece
+    os.close(controller)
+    assert process.wait(30) == 0
+    last = drawn.decode().rsplit("upload", 1)[1]
+    for stage in ("ingest", "fetch", "transcode", "store", "save"):
+        assert stage in last
+    assert last.count("100%") == 6

@@ -222,6 +222,27 @@ def test_instance_that_was_killed_is_followed_by_one_that_charges_nobody(
         assert reasons == ["RESTARTED"], types
 
 
+def test_up_that_is_told_twice_to_stop_gives_running_work_back_uncharged(
+    slow_reelway: Reelway, paced: PacedFfmpeg, long_clip: Path, ffmpeg: Path
+) -> None:
+    with slow_reelway.up() as up:
+        job = _submit_file(up, long_clip)
+        _wait_until(up, job, _is_transcoding)
+        began = time.monotonic()
+        up.process.send_signal(signal.SIGINT)
+        wait_for(lambda: not slow_reelway.data.joinpath("instance.json").exists(), "it has begun to stop")
+        assert up.process.poll() is None, "the running stage is given time"
+        up.process.send_signal(signal.SIGINT)
+        assert finish(up.process, 10).code == 0
+        assert time.monotonic() - began < 5
+        assert not slow_reelway.processes()
+    paced.fast()
+    with slow_reelway.up() as up:
+        _check_one_result(up, job, ffmpeg, LONG_S)
+        reasons = [event["data"]["reason"]["code"] for event in up.timeline(job) if event["type"] == "job.retrying"]
+        assert reasons == ["WORKER_STOPPING"]
+
+
 def test_interrupted_convert_cancels_its_job(slow_reelway: Reelway, long_clip: Path) -> None:
     process = slow_reelway.start("convert", str(long_clip), "-o", "out.mp3", "--json")
     wait_for(lambda: [one for one in slow_reelway.processes().values() if "-progress" in one], "ffmpeg works", 20)
