@@ -75,6 +75,13 @@ class MediaFactory:
         drop = ["-vf", "select='not(mod(n\\,7)*mod(n\\,11))+lt(mod(n\\,5)\\,2)'", "-fps_mode", "vfr"]
         return self._make("variable.mkv", [*self._both(6.0, "320x180"), *drop, *_H264, *_AAC])
 
+    def rotated(self) -> Path:
+        """A clip that is shown turned by 90 degrees."""
+        turned = self.folder / "rotated.mp4"
+        if not turned.exists():
+            self._run(["-display_rotation", "90", "-i", str(self.clip()), "-c", "copy"], turned)
+        return turned
+
     def truncated(self) -> Path:
         """The clip without its last third: the header promises all of it."""
         whole = self.clip(12.0)
