@@ -86,7 +86,7 @@ async def check_redis(settings: Settings) -> Finding:
         return await _ask_redis(
             RedisOptions(url=settings.redis.url, username=settings.redis.username, password=_secret(settings.redis))
         )
-    if directory.root.is_dir() and directory.serving_lock.exists() and is_served(directory):
+    if is_served(directory):
         return await _ask_redis(RedisOptions(url=f"unix://{quote(str(directory.redis_socket()))}"))
     try:
         program = find_redis_program(directory)
@@ -112,7 +112,7 @@ def check_data_directory(settings: Settings) -> Finding:
 def check_instance(settings: Settings) -> Finding:
     """Whether an embedded instance serves the data directory, and all its parts run."""
     directory = DataDirectory(settings.data_dir)
-    instance = read_instance(directory) if directory.root.is_dir() and is_served(directory) else None
+    instance = read_instance(directory) if is_served(directory) else None
     if instance is None:
         return Finding("instance", "ok", "none runs; one is started when needed")
     if instance.failing:

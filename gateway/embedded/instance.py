@@ -52,9 +52,9 @@ def write_instance(directory: DataDirectory, instance: Instance) -> None:
 class FileLock:
     """One holder's hold on a lock file. The kernel ends it when the holder dies, however it dies."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
 
     def try_shared(self) -> bool:
         """Hold it together with other sharers; False while somebody holds it exclusively."""
@@ -94,6 +94,13 @@ class FileLock:
 
 
 def is_served(directory: DataDirectory) -> bool:
-    """Whether a supervisor lives. Looks for a moment only, which `claim` allows for."""
-    with FileLock(directory.serving_lock) as lock:
+    """Whether a supervisor lives. Looks for a moment only, which a supervisor that starts allows for.
+
+    Nothing is written, so that also somebody who may only read the directory gets an answer.
+    """
+    try:
+        lock = FileLock(directory.serving_lock, os.O_RDONLY)
+    except OSError:
+        return False
+    with lock:
         return not lock.try_shared()
