@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use regex::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::task::{ErrorBody, ReasonBody};
@@ -122,7 +122,7 @@ pub enum InvalidTable {
     Syntax(#[from] toml::de::Error),
     /// A pattern does not compile.
     #[error("a pattern of the error table cannot be read: {0}")]
-    Pattern(#[from] regex::Error),
+    Pattern(#[from] regex_lite::Error),
     /// The code for bugs is not there.
     #[error("the error table has no {UNKNOWN_CODE}")]
     NoUnknown,

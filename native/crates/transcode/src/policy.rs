@@ -38,23 +38,37 @@ impl FailurePolicy for TablePolicy {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
-    fn the_table_decides() {
-        let policy = TablePolicy { budget: 2 };
-        let stalled = policy.decide(0, "STALLED");
-        assert_eq!((stalled.class, stalled.budget), (FailClass::Stalled, 2));
-        assert!((1000..=2000).contains(&stalled.delay_ms), "{stalled:?}");
-        let full = policy.decide(3, "DISK_FULL");
-        assert_eq!((full.class, full.budget), (FailClass::Transient, 6));
-        assert!((40_000..=80_000).contains(&full.delay_ms), "{full:?}");
-        let cut = policy.decide(0, "SOURCE_TRUNCATED");
-        assert_eq!(cut.class, FailClass::Permanent);
-        let error: serde_json::Value = serde_json::from_slice(&cut.error).unwrap();
-        assert_eq!(error["code"], "SOURCE_TRUNCATED");
-        assert_eq!(error["retryable"], false);
-        let reason: serde_json::Value = serde_json::from_slice(&full.reason).unwrap();
-        assert_eq!(reason["code"], "DISK_FULL");
+    fn the_shared_cases_are_decided_as_in_python() {
+        let text = include_str!("../../../../tests/vectors/media/decisions.json");
+        let cases: Vec<Value> = serde_json::from_str(text).unwrap();
+        for case in cases {
+            let budget = u32::try_from(case["budget"].as_u64().unwrap()).unwrap();
+            let attempt = u32::try_from(case["attempt"].as_u64().unwrap()).unwrap();
+            for _ in 0..20 {
+                let decided =
+                    TablePolicy { budget }.decide(attempt, case["code"].as_str().unwrap());
+                assert_eq!(case["class"], decided.class.name(), "{case}");
+                assert!(
+                    case["delay_ms"][0].as_u64().unwrap() <= decided.delay_ms,
+                    "{case}"
+                );
+                assert!(
+                    case["delay_ms"][1].as_u64().unwrap() >= decided.delay_ms,
+                    "{case}"
+                );
+                assert_eq!(case["budget_decided"], decided.budget, "{case}");
+                for (name, body) in [("error", decided.error), ("reason", decided.reason)] {
+                    let body: Value = serde_json::from_slice(&body).unwrap();
+                    for (field, value) in case[name].as_object().unwrap() {
+                        assert_eq!(&body[field], value, "{case}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex_lite::Regex;
 
 use super::layout::channels_of_layout;
 use crate::task::{Stream, StreamKind};
