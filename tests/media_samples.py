@@ -4,6 +4,7 @@ A test module gets the fixtures by `from tests.media_samples import ffmpeg, medi
 the conftest of its area.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -146,13 +147,13 @@ class MediaFactory:
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> Path:
-    """The ffmpeg that the product uses by default."""
-    return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    """The ffmpeg under test: what the product uses by default, unless REELWAY_TEST_FFMPEG names another."""
+    return Path(os.environ.get("REELWAY_TEST_FFMPEG") or imageio_ffmpeg.get_ffmpeg_exe())
 
 
 @pytest.fixture(scope="session")
-def media_factory(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Path) -> Iterator[MediaFactory]:
-    """One factory for the session; its files are deleted at the end."""
+def media_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaFactory]:
+    """One factory for the session, always with the newer ffmpeg; its files are deleted at the end."""
     folder = tmp_path_factory.mktemp("media")
-    yield MediaFactory(folder, ffmpeg)
+    yield MediaFactory(folder, Path(imageio_ffmpeg.get_ffmpeg_exe()))
     shutil.rmtree(folder, ignore_errors=True)

@@ -51,6 +51,7 @@ class Chain:
             "REELWAY_REDIS_URL": redis_url,
             "REELWAY_PARTITIONS": "1",
             "REELWAY_DATA_DIR": str(folder),
+            "REELWAY_FFMPEG": str(ffmpeg),
             "REELWAY_TRANSCODE_CONCURRENCY": "2",
         }
         self.log = folder / "chain.log"
