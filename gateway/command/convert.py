@@ -30,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, showing progress on stderr."""
-    with Interrupts() as interrupts, make_display() as display:
-        try:
+    try:
+        with Interrupts() as interrupts, make_display() as display:
             job, path = convert(arguments, interrupts, display)
-        except Interrupted as interrupted:
-            return _say_interrupted(interrupted, as_json=arguments.json)
-        except KeyboardInterrupt:
-            return _say_interrupted(Interrupted(None), as_json=arguments.json)
+    except Interrupted as interrupted:
+        return _say_interrupted(interrupted.job, as_json=arguments.json)
+    except KeyboardInterrupt:
+        return _say_interrupted(None, as_json=arguments.json)
     if arguments.json:
         sys.stdout.write(job.document.decode() + "\n")
     elif job.state == "completed":
@@ -75,9 +75,8 @@ def _target_path(output: str | None, name: str) -> Path:
     return path / name if path.is_dir() else path
 
 
-def _say_interrupted(interrupted: Interrupted, *, as_json: bool) -> int:
-    job = interrupted.job
+def _say_interrupted(job: Job | None, *, as_json: bool) -> int:
     if as_json and job is not None and exit_code_of(job) is not None:
         sys.stdout.write(job.document.decode() + "\n")
-    sys.stderr.write("interrupted; the job was cancelled\n" if job else "interrupted\n")
+    sys.stderr.write(f"interrupted; the job {job.id} is {job.state}\n" if job else "interrupted\n")
     return ExitCode.INTERRUPTED
