@@ -5,6 +5,9 @@ import errno
 from collections.abc import Mapping
 from typing import Literal
 
+import structlog
+from prometheus_client import Counter
+
 from actors.kernel import (
     Cancelled,
     Failure,
@@ -19,6 +22,9 @@ from actors.kernel import (
 )
 from actors.media.errors import UNKNOWN_CODE, ErrorClass, ErrorTable, MediaError, draw_delay_s, error_table
 from actors.media.task import encode
+
+NEEDS_OPERATOR = Counter("reelway_needs_operator_total", "Errors that somebody must look at.", ["stage", "code"])
+log = structlog.get_logger("failures")
 
 KernelClass = Literal["transient", "stalled", "throttled", "permanent"]
 
@@ -71,6 +77,9 @@ class TablePolicy:
         if isinstance(failure, asyncio.CancelledError):
             code = "WORKER_STOPPING"
         rule = self._table.rule(code)
+        if known and rule.operator:
+            NEEDS_OPERATOR.labels(stage, rule.code).inc()
+            log.error("stage.needs_operator", stage=stage, code=rule.code, detail=str(failure), attempt=attempt + 1)
         exact = failure.__cause__ if isinstance(failure.__cause__, MediaError) else None
         message = exact.message if exact else None
         suggestion = exact.suggestion if exact else None

@@ -138,7 +138,8 @@ async def _read(
         state.name = _name(response) or state.name
         if state.position == 0:
             start = await _first_bytes(response.content)
-            content = sniff(response.headers.get("Content-Type", ""), start)
+            encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+            content = sniff(response.headers.get("Content-Type", ""), start, encoded=encoded)
             if content is Content.PAGE_AS_MEDIA:
                 raise MediaError(
                     "NOT_MEDIA",

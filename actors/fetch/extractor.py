@@ -105,6 +105,8 @@ def main() -> int:
     _die_with(request.parent)
     jail = Jail(EgressPolicy(request.allow))
     words = Words()
+    # Its connections are made in C, where the hook does not see them.
+    sys.modules["curl_cffi"] = None  # type: ignore[assignment]
     try:
         import yt_dlp
 

@@ -38,9 +38,14 @@ class Content(StrEnum):
     """A web page that the server calls audio or video: a login or an error page in the place of the file."""
 
 
-def sniff(content_type: str, start: bytes) -> Content:
-    """Decide by the bytes, and by the type only where the bytes leave it open."""
+def sniff(content_type: str, start: bytes, *, encoded: bool = False) -> Content:
+    """Decide by the bytes, and by the type only where the bytes leave it open.
+
+    `encoded`: the server compressed the bytes although it was asked not to.
+    """
     kind = content_type.partition(";")[0].strip().lower()
+    if encoded and kind in (*_PAGE_TYPES, *_MANIFEST_TYPES):
+        return Content.PAGE if kind in _PAGE_TYPES else Content.MANIFEST
     text = start.removeprefix(_BYTE_ORDER_MARK).lstrip().lower()
     while text.startswith(b"<!--"):
         text = text.partition(b"-->")[2].lstrip()

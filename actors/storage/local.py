@@ -102,7 +102,9 @@ class LocalStorage:
             await asyncio.to_thread(path.rmdir)
 
     async def empty_trash(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.root / _TRASH, True)
+        # The folder itself stays: another process may be about to rename something into it.
+        for entry in await self.list(_TRASH):
+            await asyncio.to_thread(shutil.rmtree, self.root / _TRASH / entry.name, ignore_errors=True)
 
 
 def _write_atomic(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 
 import pytest
+import structlog
 
 from actors.failures import Coded, TablePolicy
 from actors.kernel import Done, Permanent, StageFailure, Stalled, Task, Throttled, Transient
@@ -99,3 +100,12 @@ def test_pauses_grow_with_the_attempt_and_honour_retry_after() -> None:
 )
 def test_the_class_is_the_one_that_was_raised(failure: StageFailure, cls: str) -> None:
     assert POLICY.decide("fetch", 0, failure).cls == cls
+
+
+def test_what_an_operator_must_fix_is_an_error_in_the_log() -> None:
+    with structlog.testing.capture_logs() as lines:
+        POLICY.decide("fetch", 1, Transient("DISK_FULL", "/data is full"))
+        POLICY.decide("fetch", 0, Permanent("NOT_MEDIA"))
+    assert [(line["event"], line["log_level"], line["code"]) for line in lines] == [
+        ("stage.needs_operator", "error", "DISK_FULL")
+    ]

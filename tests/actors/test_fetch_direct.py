@@ -1,6 +1,7 @@
 """Reading a file behind an address: whole, of one version, or a code that says why not."""
 
 import asyncio
+import gzip
 import hashlib
 import random
 from collections.abc import AsyncIterator
@@ -212,6 +213,15 @@ async def test_pages_and_playlists_are_left_to_the_extractor(server: FaultServer
     assert await read(server.url("/page")) == NotAFile(Content.PAGE)
     assert await read(server.url("/list")) == NotAFile(Content.MANIFEST)
     assert read.target.read_bytes() == b""
+
+
+async def test_a_page_that_is_compressed_unasked_is_still_a_page(server: FaultServer, read: Reader) -> None:
+    async def compressed(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "text/html", "Content-Encoding": "gzip"}
+        return web.Response(body=gzip.compress(b"<html></html>"), headers=headers)
+
+    server.routes["/page"] = compressed
+    assert await read(server.url("/page")) == NotAFile(Content.PAGE)
 
 
 async def test_redirects_are_followed_and_bounded(server: FaultServer, read: Reader) -> None:

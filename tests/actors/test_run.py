@@ -177,6 +177,7 @@ async def test_a_killed_fetch_starts_again_elsewhere_and_leaves_the_first_folder
     slow = File(media_clip, pause_s=0.2)
     server.routes["/clip.mp4"] = slow
     await roles.start("ingest", "reaper")
+    await roles.start("reaper")
     first = await roles.start("fetch")
     job = await cluster.submit(server.url("/clip.mp4"))
     before = await cluster.until(job, lambda view: view.stage == "fetch" and view.percent > 3.0)
@@ -188,6 +189,11 @@ async def test_a_killed_fetch_starts_again_elsewhere_and_leaves_the_first_folder
     view = await cluster.until(job, lambda view: view.stage == "transcode")
     assert asyncio.get_running_loop().time() - killed_at < 12.0
     assert view.percent >= before.percent
+    entries = [json.loads(entry) for entry in await cluster.client.lrange(f"rw:{{p00}}:log:{job}", 0, -1)]
+    retried = [entry for entry in entries if entry["type"] == "job.retrying"]
+    assert [entry["data"]["reason"]["code"] for entry in retried] == ["WORKER_LOST"], (
+        "two reapers, one end of the lease"
+    )
     folders = sorted(path.name for path in (tmp_path / "storage" / "work" / job).iterdir())
     assert len(folders) == 2
     assert view.refs[0].split("/")[2] in folders

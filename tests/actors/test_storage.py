@@ -107,7 +107,7 @@ async def test_a_folder_disappears_at_once_and_its_rest_is_swept(
     assert not await storage.exists("out/j/1")
     assert len(list((storage.root / "trash").iterdir())) == 1
     await storage.empty_trash()
-    assert not (storage.root / "trash").exists()
+    assert list((storage.root / "trash").iterdir()) == []
     await storage.delete_empty("out/j")
     assert not await storage.exists("out/j")
 
