@@ -98,7 +98,6 @@ def test_with_cargo_the_native_program_is_inside(tmp_path: Path) -> None:
     built = build(tmp_path / "dist", path=None, mode="require", target="wheel:editable")
     assert built.returncode == 0, built.stderr
     wheel = only_wheel(tmp_path / "dist")
-    assert "-py3-none-linux_" in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         program = archive.extract(f"reelway-0.1.0.data/scripts/{PROGRAM}", tmp_path)
     Path(program).chmod(0o755)
