@@ -134,12 +134,18 @@ class Reaper:
             EXPIRED.inc(len(expired.jobs))
             for job in expired.jobs:
                 log.info("job.expired", job=job)
-            if expired.retained:
-                for job in expired.retained:
-                    await self._collector.sweep(job)
-                FORGOTTEN.inc(len(await self._keeper.retention(partition, expired.retained)))
+            for job in expired.retained:
+                await self._sweep(job)
+            FORGOTTEN.inc(len(await self._keeper.retention(partition, expired.retained)))
             if len(expired.jobs) + len(expired.retained) < MOST_PER_CALL:
                 return
+
+    async def _sweep(self, job: str) -> None:
+        """Storage that does not work stops no pass: the collector finds what is left of a forgotten job."""
+        try:
+            await self._collector.sweep(job)
+        except OSError as error:
+            log.warning("reaper.sweep_failed", job=job, error=str(error))
 
     async def _reconcile(self, partition: str) -> None:
         """One page a pass while a round is under way; a round begins every `reconcile_s`."""

@@ -1,0 +1,206 @@
+"""The reaper as a service against a real Redis: what is late, lost or over, with one reaper or several."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from actors.kernel import JobView, KernelOptions, Partitions, Submission, Submitter, Worker, new_nonce, read_job
+from actors.kernel.worker import Commit, Fail, Grant
+from actors.media.task import JobSpec, Result, encode
+from actors.reaper import Reaper
+from actors.settings import Settings, load
+from actors.storage import Storage
+from actors.storage.local import LocalStorage
+from tests.conftest import RedisServer
+
+SPEC = encode(JobSpec(source="https://example.com/a", format="mp3"))
+ERROR = b'{"code":"NET_TEMP","message":"m","suggestion":"s","retryable":true}'
+REASON = b'{"code":"NET_TEMP","message":"m"}'
+
+
+class BrokenStorage(LocalStorage):
+    """Storage on a disk that fails."""
+
+    async def delete(self, key: str) -> None:
+        raise OSError(5, "Input/output error")
+
+
+class World:
+    """One worker and any number of reapers."""
+
+    def __init__(self, client: redis.asyncio.Redis, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+        self.options = KernelOptions(lease_s=0.5, beat_s=0.1, retention_s=0.3)
+        self.partitions = Partitions(1)
+        self.keys = self.partitions.keys("00")
+        self.submitter = Submitter(client, self.partitions, self.options)
+        self.worker = Worker(client, self.partitions, self.options, "tester")
+        self.reapers: list[Reaper] = []
+
+    async def reap(self, storage: Storage | None = None) -> Reaper:
+        reaper = Reaper(self.settings, storage or LocalStorage(self.settings.data_dir / "storage"))
+        await reaper.start()
+        self.reapers.append(reaper)
+        await asyncio.wait_for(reaper.ready(), 5.0)
+        return reaper
+
+    async def stop(self) -> None:
+        for reaper in self.reapers:
+            await reaper.stop()
+
+    async def submit(self, deadline_s: float | None = None) -> str:
+        submission = Submission(tenant="default", stage="fetch", spec=SPEC, input=b"{}", deadline_s=deadline_s)
+        return (await self.submitter.submit(submission)).job
+
+    async def take(self) -> Grant:
+        inboxes = [self.keys.inbox("fetch", "cpu", name) for name in ("again", "alone", "normal")]
+        (grant,) = (await self.worker.take("00", inboxes, 1, new_nonce())).grants
+        return grant
+
+    async def until(self, job: str, condition: Callable[[JobView | None], bool]) -> JobView | None:
+        async with asyncio.timeout(10.0):
+            while True:
+                view = await read_job(self.client, self.partitions, job)
+                if condition(view):
+                    return view
+                await asyncio.sleep(0.01)
+
+    async def state(self, job: str, state: str) -> JobView:
+        view = await self.until(job, lambda view: view is not None and view.state == state)
+        assert view is not None
+        return view
+
+
+@pytest.fixture
+async def world(redis_url: str, redis_client: redis.asyncio.Redis, tmp_path: Path) -> AsyncIterator[World]:
+    settings = load(
+        {
+            "REELWAY_REDIS_URL": redis_url,
+            "REELWAY_PARTITIONS": "1",
+            "REELWAY_DATA_DIR": str(tmp_path),
+            "REELWAY_KERNEL_LEASE_S": "0.5",
+            "REELWAY_KERNEL_BEAT_S": "0.1",
+            "REELWAY_KERNEL_RETENTION_S": "0.3",
+            "REELWAY_REAPER_INTERVAL_S": "0.05",
+            "REELWAY_REAPER_RECONCILE_S": "0.1",
+        }
+    )
+    made = World(redis_client, settings)
+    yield made
+    await made.stop()
+
+
+async def test_delayed_jobs_are_queued_when_their_time_has_come(world: World) -> None:
+    await world.reap()
+    job = await world.submit()
+    grant = await world.take()
+    await world.worker.fail("00", [Fail(job, grant.fence, "transient", 150, 3, ERROR, REASON)])
+    assert (await world.state(job, "queued")).attempt == 1
+
+
+async def test_three_reapers_end_a_lost_lease_once(world: World) -> None:
+    for _ in range(3):
+        await world.reap()
+    job = await world.submit()
+    await world.take()
+    view = await world.state(job, "queued")
+    assert view.crashes == 1
+    entries = await world.client.xlen(world.keys.inbox("fetch", "cpu", "again"))
+    assert entries == 1
+
+
+async def test_a_new_reaper_watches_before_it_ends_a_lease(world: World) -> None:
+    job = await world.submit()
+    await world.take()
+    await asyncio.sleep(0.6)  # the lease has run out before there is any reaper
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    await world.reap()
+    await world.state(job, "queued")
+    assert loop.time() - started_s >= 0.5
+
+
+async def test_a_worker_that_is_lost_again_and_again_costs_the_job(world: World) -> None:
+    await world.reap()
+    job = await world.submit()
+    for crashes in (1, 2, 3):
+        await world.take()
+        await world.until(job, lambda view, crashes=crashes: view is not None and view.crashes == crashes)  # type: ignore[misc]
+    view = await world.state(job, "failed")
+    assert view.error is not None
+    assert b"CRASH_LOOP" in view.error
+
+
+async def test_deadlines_end_jobs_in_any_state(world: World) -> None:
+    await world.reap()
+    running = await world.submit(deadline_s=0.3)
+    await world.take()
+    queued = await world.submit(deadline_s=0.3)
+    for job in (running, queued):
+        assert (await world.until(job, lambda view: view is not None and view.state == "expired")) is not None
+
+
+async def test_finished_jobs_are_forgotten_with_their_files_but_not_their_result(world: World, tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "storage")
+    job = await world.submit()
+    grant = await world.take()
+    await storage.write_atomic(f"work/{job}/{grant.fence}/source", b"data")
+    await storage.write_atomic(f"out/{job}/{grant.fence}/output.mp3", b"data")
+    result = encode(Result(path=f"out/{job}/{grant.fence}", outputs=()))
+    await world.worker.commit("00", [Commit(job, grant.fence, "done", "", "", result)])
+    await world.reap()
+    await world.until(job, lambda view: view is None)
+    assert not await storage.exists(f"work/{job}")
+    assert await storage.exists(f"out/{job}/{grant.fence}/output.mp3")
+
+
+async def test_a_lost_hint_is_made_anew(world: World) -> None:
+    job = await world.submit()
+    await world.client.delete(world.keys.inbox("fetch", "cpu", "normal"))
+    await world.reap()
+    async with asyncio.timeout(10.0):
+        while not await world.client.xlen(world.keys.inbox("fetch", "cpu", "normal")):  # noqa: ASYNC110 - Redis is asked
+            await asyncio.sleep(0.01)
+    assert (await world.take()).job == job
+
+
+async def test_broken_storage_stops_no_pass(world: World, tmp_path: Path) -> None:
+    done = await world.submit()
+    grant = await world.take()
+    result = encode(Result(path="out/x/1.a", outputs=()))
+    await world.worker.commit("00", [Commit(done, grant.fence, "done", "", "", result)])
+    await world.reap(BrokenStorage(tmp_path / "storage"))
+    lost = await world.submit()
+    await world.take()
+    assert (await world.state(lost, "queued")).crashes == 1
+    await world.until(done, lambda view: view is None)
+
+
+async def test_a_reaper_goes_on_after_redis_was_away(own_redis_server: RedisServer, tmp_path: Path) -> None:
+    settings = load(
+        {
+            "REELWAY_REDIS_URL": own_redis_server.url,
+            "REELWAY_PARTITIONS": "1",
+            "REELWAY_DATA_DIR": str(tmp_path),
+            "REELWAY_KERNEL_LEASE_S": "0.5",
+            "REELWAY_KERNEL_BEAT_S": "0.1",
+            "REELWAY_REAPER_INTERVAL_S": "0.05",
+        }
+    )
+    client = redis.asyncio.Redis.from_url(own_redis_server.url)
+    other = World(client, settings)
+    try:
+        await other.reap()
+        job = await other.submit()
+        await other.take()
+        own_redis_server.kill()
+        own_redis_server.start()
+        await client.connection_pool.disconnect()
+        assert (await other.state(job, "queued")).crashes == 1
+    finally:
+        await other.stop()
+        await client.aclose()
