@@ -54,7 +54,8 @@ class GatewayService:
             build_application(context),
             access_log=None,
             handle_signals=False,
-            shutdown_timeout=self._settings.gateway.shutdown_s,
+            # aiohttp waits so long for requests to end, and once more after it has cancelled them.
+            shutdown_timeout=self._settings.gateway.shutdown_s / 2,
         )
         self._runner = runner
         await runner.setup()

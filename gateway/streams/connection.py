@@ -40,6 +40,8 @@ class Bounds:
     drained_bytes: int = 16 * 1024
     stall_s: float = 15.0
     """A connection that takes nothing for so long is given up."""
+    farewell_s: float = 2.0
+    """The same while the process is being stopped."""
 
 
 class JobStream:

@@ -137,8 +137,9 @@ class _Session:
             stream.write([ending(stream.job, None if self._deleted else stream.watch.end_state)])
         else:
             stream.write([reconnecting(stream.leave_reason, self._context.streams.retry_ms())])
+        bounds, draining = self._context.bounds, self._context.streams.draining
         try:
-            async with asyncio.timeout(self._context.bounds.stall_s):
+            async with asyncio.timeout(bounds.farewell_s if draining else bounds.stall_s):
                 await response.write_eof()
         except TimeoutError:
             stream.abort()

@@ -13,12 +13,15 @@ BEGAN_S = time.perf_counter()
 
 import uvloop  # noqa: E402
 
+from actors.logging import configure  # noqa: E402
 from actors.settings import load  # noqa: E402
 from gateway.http.service import GatewayService  # noqa: E402
 
 
 async def main() -> None:
-    service = GatewayService(load())
+    settings = load()
+    configure(settings.logging, "gateway")
+    service = GatewayService(settings)
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     await service.start()

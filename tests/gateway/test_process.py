@@ -157,6 +157,31 @@ async def test_a_reader_that_stalls_is_bounded_and_given_up(
         await gateway.stop()
 
 
+async def test_a_reader_that_stalls_does_not_hold_up_the_end(
+    make_settings: MakeSettings, worker: ScriptedWorker, open_stream: OpenStream
+) -> None:
+    gateway = GatewayService(make_settings(gateway__shutdown_s=2.0))
+    bounds = Bounds(soft_bytes=4096, hard_bytes=16384, drained_bytes=1024, stall_s=60.0, farewell_s=0.2)
+    gateway.context = dataclasses.replace(gateway.context, bounds=bounds)
+    await gateway.start()
+    await gateway.ready()
+    job = await worker.submit()
+    await open_stream(gateway, job, receive_buffer_bytes=2048)
+    served = next(iter(gateway.context.streams._open))
+    transport = served._transport
+    assert transport is not None
+    transport.set_write_buffer_limits(high=4096)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    grant = await worker.take("ingest")
+    number = 0
+    while not served.behind:
+        number += 1
+        await worker.beat(grant, min(99.0, number / 500))
+    began_s = time.monotonic()
+    await gateway.stop()
+    assert time.monotonic() - began_s < 1.0
+
+
 async def test_a_slow_reader_gets_every_durable_event_and_the_newest_progress(
     make_settings: MakeSettings, worker: ScriptedWorker, open_stream: OpenStream
 ) -> None:
