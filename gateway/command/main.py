@@ -13,7 +13,7 @@ from typing import NoReturn
 from gateway.command.failure import CommandFailure, ExitCode, report
 from gateway.embedded.failure import CannotStart
 
-_COMMANDS = {
+COMMANDS = {
     "convert": "convert a file or an address to a file",
     "demo": "make a short clip and convert it, then a file of yours",
     "up": "run everything on this machine, until Ctrl-C",
@@ -63,7 +63,7 @@ def _run(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="store_true", help="print the version")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     wanted = next((word for word in words if not word.startswith("-")), None)
-    for name, summary in _COMMANDS.items():
+    for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name == wanted:
             from gateway.command.arguments import add_common
