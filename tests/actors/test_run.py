@@ -1,13 +1,10 @@
 """Roles in processes of their own against a real Redis: ready, working, drained, killed."""
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +13,12 @@ import msgspec
 import pytest
 import redis.asyncio
 
-from actors.installation import check_installation
-from actors.kernel import JobView, KernelOptions, Partitions, Submission, Submitter, read_job
-from actors.media.task import JobSpec, encode
-from actors.run import build_services
-from actors.settings import Settings, load
-from actors.settings_values import SettingsError
+from actors.kernel import JobView, read_job
 from actors.storage.local import LocalStorage
-from actors.transcode import native_settings
 from tests.actors.fault_server import FaultServer, File, status
+from tests.actors.roles import ROLES, Cluster, Roles
 from tests.actors.test_fetch_handler import UPLOAD, upload
 from tests.conftest import RedisServer
-
-PROGRAM = """
-import sys
-from actors import run
-from actors.logging import configure
-from actors.settings import load
-settings = load()
-roles = sys.argv[1:]
-configure(settings.logging, "+".join(roles))
-run.run(run.serve(run.build_services(roles, settings), settings, lambda: print("ready", flush=True)))
-"""
-ROLES = ("ingest", "fetch", "store", "notify", "reaper")
-
-
-class Roles:
-    """Role processes of one installation, all with short leases."""
-
-    def __init__(self, redis_url: str, folder: Path) -> None:
-        self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")},
-            "REELWAY_REDIS_URL": redis_url,
-            "REELWAY_PARTITIONS": "1",
-            "REELWAY_DATA_DIR": str(folder),
-            "REELWAY_KERNEL_LEASE_S": "1",
-            "REELWAY_KERNEL_BEAT_S": "0.25",
-            "REELWAY_REAPER_INTERVAL_S": "0.1",
-            "REELWAY_FETCH_DRAIN_GRACE_S": "20",
-            "REELWAY_EGRESS_ALLOW": "127.0.0.0/8",
-            "REELWAY_NOTIFY_LOG": str(folder / "notify.log"),
-        }
-        self.settings = load(self.environ)
-        self.log = folder / "roles.log"
-        self.running: list[asyncio.subprocess.Process] = []
-
-    async def start(self, *roles: str, **environ: str) -> asyncio.subprocess.Process:
-        with self.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", PROGRAM, *roles,
-                env={**self.environ, **environ}, stdout=asyncio.subprocess.PIPE, stderr=log,
-            )  # fmt: skip
-        self.running.append(process)
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 15.0)
-        assert line == b"ready\n", self.log.read_text()
-        return process
-
-    async def stop(self) -> None:
-        for process in self.running:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -88,30 +26,6 @@ async def roles(redis_url: str, tmp_path: Path) -> AsyncIterator[Roles]:
     made = Roles(redis_url, tmp_path)
     yield made
     await made.stop()
-
-
-class Cluster:
-    """The client's side."""
-
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self.client = client
-        self.partitions = Partitions(1)
-        self.submitter = Submitter(client, self.partitions, KernelOptions())
-
-    async def submit(self, source: str, target: str = "mp3") -> str:
-        spec = encode(JobSpec(source=source, format=target))
-        return (await self.submitter.submit(Submission(tenant="default", stage="ingest", spec=spec, input=b"{}"))).job
-
-    async def until(self, job: str, condition: Callable[[JobView], bool], within_s: float = 20.0) -> JobView:
-        view: JobView | None = None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while True:
-                    view = await read_job(self.client, self.partitions, job)
-                    if view is not None and condition(view):
-                        return view
-                    await asyncio.sleep(0.02)
-        pytest.fail(f"not within {within_s} s: {view}")
 
 
 @pytest.fixture
@@ -308,55 +222,3 @@ async def test_a_stopped_redis_reaps_nobody(
     finally:
         await roles.stop()
         await client.aclose()
-
-
-def settings_for(url: str, **more: str) -> Settings:
-    return load({"XDG_DATA_HOME": "/nowhere", "REELWAY_REDIS_URL": url, **more})
-
-
-async def test_a_redis_that_drops_keys_is_refused(own_redis_server: RedisServer) -> None:
-    client = redis.asyncio.Redis.from_url(own_redis_server.url)
-    await client.config_set("maxmemory-policy", "allkeys-lru")
-    await client.aclose()
-    with pytest.raises(SettingsError, match="maxmemory-policy allkeys-lru"):
-        await check_installation(settings_for(own_redis_server.url))
-
-
-async def test_another_number_of_partitions_is_refused(redis_url: str) -> None:
-    await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="4"))
-    await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="4"))
-    with pytest.raises(SettingsError, match="4, this role is configured with 8"):
-        await check_installation(settings_for(redis_url, REELWAY_PARTITIONS="8"))
-
-
-async def test_roles_wait_for_redis(own_redis_server: RedisServer) -> None:
-    own_redis_server.kill()
-    checking: Awaitable[None] = asyncio.ensure_future(check_installation(settings_for(own_redis_server.url)))
-    done, _ = await asyncio.wait({checking}, timeout=0.3)  # type: ignore[type-var]
-    assert not done
-    own_redis_server.start()
-    await asyncio.wait_for(checking, 5.0)
-
-
-@pytest.mark.parametrize(
-    ("environ", "words"),
-    [
-        ({"REELWAY_STORAGE_URL": "ftp://x/y"}, "storage.url"),
-        ({"REELWAY_EGRESS_ALLOW": "10.0.0.0/99"}, "egress.allow"),
-    ],
-)
-def test_unusable_settings_are_said_before_anything_starts(environ: dict[str, str], words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        build_services(["ingest", "fetch"], settings_for("unix:///x", **environ))
-    with pytest.raises(SettingsError, match="not a role"):
-        build_services(["transcode"], settings_for("unix:///x"))
-
-
-def test_the_native_program_gets_what_it_needs(tmp_path: Path) -> None:
-    settings = settings_for("unix:///x", REELWAY_STORAGE_URL=tmp_path.as_uri(), REELWAY_REDIS_PASSWORD="pw")
-    given = json.loads(msgspec.json.encode(native_settings(settings)))
-    assert given["storage"] == {"root": str(tmp_path)}
-    assert given["redis"]["password"] == "pw"
-    assert given["kernel"]["lease_s"] == 10.0
-    assert given["budget"] == 2
-    assert Path(given["ffmpeg"]).is_file()
