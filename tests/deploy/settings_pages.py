@@ -53,7 +53,7 @@ def description(key: str) -> str:
         for extra in get_args(hint)[1:]:
             if isinstance(extra, msgspec.Meta) and extra.description:
                 return extra.description
-    raise LookupError(f"{key} has no description in actors/settings.py")
+    raise LookupError(f"{key} has no description in actors/settings_tree.py")
 
 
 def defaults() -> Iterator[tuple[str, Any]]:
