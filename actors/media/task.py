@@ -66,6 +66,7 @@ class Stream(Body, frozen=True, kw_only=True):
     codec: str
     profile: str | None = None
     pixel_format: str | None = None
+    color_transfer: str | None = None
     width: int | None = None
     height: int | None = None
     frame_rate: float | None = None

@@ -6,7 +6,7 @@
 //! - [`keys`]: partitions and the names of keys.
 //! - [`scripts`]: the Lua verbs, compiled in.
 //! - [`connection`]: connections, and which errors mean "wait".
-//! - [`worker`]: the verbs as typed calls; every verb is a list.
+//! - [`worker`]: the verbs as typed calls; every verb is a list. `items` is what travels in them.
 //! - [`handler`]: what a stage is to its author.
 //! - [`beats`]: heartbeats, in a thread of their own with a connection of their own.
 //! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job.
@@ -21,6 +21,7 @@ mod ends;
 mod execution;
 pub mod handler;
 pub mod installation;
+mod items;
 pub mod keys;
 pub mod options;
 pub mod scripts;

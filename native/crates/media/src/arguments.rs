@@ -20,6 +20,10 @@ const LOSSLESS: [&str; 9] = [
 /// A picture rate may differ this much from the measured one before frames count as irregular.
 const REGULAR: f64 = 0.02;
 
+/// From high to standard dynamic range. Eight bits under the tags of high dynamic range look washed out.
+const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+     zscale=t=bt709:m=bt709:r=tv";
+
 /// The arguments that make `output` from `source`.
 ///
 /// Fails with `UNREADABLE` when the plan names a stream that the source does not have, or leaves out
@@ -96,10 +100,16 @@ impl Arguments {
         };
         // ffmpeg turns the picture before the filter, so the size is that of the shown picture.
         // Players expect the limited range of levels; pictures and screen recordings have the full one.
-        self.pair(
-            "-vf",
-            format!("scale={width}:{height}:flags=bicubic:out_range=tv,format={pixel_format}"),
-        );
+        let scale =
+            format!("scale={width}:{height}:flags=bicubic:out_range=tv,format={pixel_format}");
+        if high_dynamic_range(source) {
+            self.pair("-vf", format!("{TONE_MAP},{scale}"));
+            for name in ["-color_primaries", "-color_trc", "-colorspace"] {
+                self.pair(name, "bt709");
+            }
+        } else {
+            self.pair("-vf", scale);
+        }
         // Versions differ in what they do with irregular frames unless they are told.
         self.pair("-fps_mode", "vfr");
         if irregular(source) {
@@ -195,6 +205,10 @@ impl Arguments {
         }
         self.pair("-f", name);
     }
+}
+
+fn high_dynamic_range(stream: &Stream) -> bool {
+    ["smpte2084", "arib-std-b67"].contains(&stream.color_transfer.as_deref().unwrap_or_default())
 }
 
 fn is_lossless(codec: &str) -> bool {

@@ -1,8 +1,11 @@
 //! Whether a finished file is what the plan says. One run of ffmpeg lists its packets and decodes it;
 //! exit codes, headers and sizes prove nothing.
 
+mod lengths;
+
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
+use self::lengths::{check_gap, check_length, copy_code, has_gaps, sound_is_whole};
 use crate::{
     errors::Failure,
     ffmpeg::{self, Ffmpeg, Interruption},
@@ -11,17 +14,6 @@ use crate::{
         Action, AudioEncoder, Codecs, Plan, Probe, Stream, StreamKind, VideoEncoder, VideoPlan,
     },
 };
-
-/// What encoders put before and after the sound, and decoders leave out: at most three AAC frames of
-/// 1024 samples at 22 050 Hz.
-const PADDING_S: f64 = 0.15;
-/// Clocks of containers are rounded, so the difference grows with the length.
-const DRIFT: f64 = 0.002;
-const MOST_DRIFT_S: f64 = 2.0;
-/// A gap may grow by rounding and by frames that a decoder leaves out at a start.
-const GAP_GROWTH_S: f64 = 0.5;
-/// Sound with larger gaps than this is compared by what plays, not by the times of its packets.
-const GAPLESS_S: f64 = 0.25;
 
 /// What a verified file is.
 #[derive(Clone, Debug, PartialEq)]
@@ -244,51 +236,6 @@ fn check_codec(expected: Option<&str>, packets: &PacketStream) -> Result<(), Fai
     }
 }
 
-fn check_gap(
-    packets: &PacketStream,
-    source: Option<&Stream>,
-    action: Action,
-) -> Result<(), Failure> {
-    let allowed_s = source
-        .and_then(|stream| stream.largest_gap_s)
-        .unwrap_or(0.0)
-        + GAP_GROWTH_S;
-    match packets.largest_gap_s() {
-        Some(gap_s) if gap_s > allowed_s => Err(Failure::new(
-            copy_code(action),
-            format!("a gap of {gap_s:.2} s that the source does not have"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Whether the sound is as long as the source's packets say. Across gaps they do not say it.
-fn sound_is_whole(played_s: f64, source: Option<&Stream>, planned_s: Option<f64>) -> bool {
-    let expected_s = source.and_then(Stream::span_s).or(planned_s);
-    !has_gaps(source) && expected_s.is_none_or(|expected_s| is_close(played_s, expected_s))
-}
-
-fn has_gaps(source: Option<&Stream>) -> bool {
-    source
-        .and_then(|stream| stream.largest_gap_s)
-        .is_some_and(|gap_s| gap_s > GAPLESS_S)
-}
-
-fn is_close(measured_s: f64, expected_s: f64) -> bool {
-    let tolerance_s = PADDING_S + (expected_s * DRIFT).min(MOST_DRIFT_S);
-    (measured_s - expected_s).abs() <= tolerance_s
-}
-
-fn check_length(what: &str, measured_s: f64, expected_s: f64, code: &str) -> Result<(), Failure> {
-    if is_close(measured_s, expected_s) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        code,
-        format!("the {what} lasts {measured_s:.3} s, the source's {expected_s:.3} s"),
-    ))
-}
-
 /// How long a stream of the source plays when it is decoded.
 fn played_by(
     ffmpeg: &Ffmpeg,
@@ -326,14 +273,6 @@ fn audio_codec(encoder: AudioEncoder) -> &'static str {
         AudioEncoder::Libopus => "opus",
         AudioEncoder::Flac => "flac",
         AudioEncoder::PcmS16le => "pcm_s16le",
-    }
-}
-
-/// Copied packets are wrong because the source is.
-fn copy_code(action: Action) -> &'static str {
-    match action {
-        Action::Copy => "SOURCE_CORRUPT",
-        Action::Encode => "OUTPUT_INVALID",
     }
 }
 

