@@ -211,7 +211,7 @@ def _failed(error: BaseException, jail: Jail, words: Words) -> Failed:
         exceptions=tuple(name for cause in chain for name in _names(cause)),
         status=status,
         retry_after=None if headers is None else headers.get("Retry-After"),
-        text="\n".join((str(error), *words.errors))[:4000],
+        text="\n".join(dict.fromkeys((str(error), *words.errors)))[:4000],
         expected=all(getattr(cause, "expected", True) for cause in chain),
     )
 
