@@ -101,7 +101,9 @@ class GatewayClient:
         while True:
             try:
                 with path.open("rb") as file:
-                    return self._send_file(path.name, file, size_bytes, moved)
+                    # A file's name may be any bytes; what is no text travels as question marks.
+                    name = path.name.encode("utf-8", "replace").decode()
+                    return self._send_file(name, file, size_bytes, moved)
             except ConnectionLost as lost:
                 patience.wait(lost)
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -110,10 +111,11 @@ class Conversion:
         return None
 
     def _source_text(self) -> str:
-        if self._source.address is not None:
-            return self._source.address
+        file = self._source.file
+        if file is None:
+            return self._source.address or ""
         if self._ledger.entry.upload is None:
-            self._ledger.keep(Entry(self._ledger.entry.idempotency_key, self._upload()))
+            self._ledger.keep(Entry(self._ledger.entry.idempotency_key, self._upload(file)))
         return f"{UPLOAD_PREFIX}{self._ledger.entry.upload}"
 
     def _send(self, source: str, interrupts: Interrupts) -> Job:
@@ -123,9 +125,8 @@ class Conversion:
             self._job = job
         return job
 
-    def _upload(self) -> str:
-        file, size_bytes = self._source.file, self._source.size_bytes
-        assert file is not None  # noqa: S101  # a source is an address or a file
+    def _upload(self, file: Path) -> str:
+        size_bytes = self._source.size_bytes
         with self._moving("upload", size_bytes) as moved:
             return self._client.upload(file, size_bytes, moved).id
 

@@ -78,11 +78,18 @@ class Child:
             return False
         self.last_exit = self._process.returncode
         self._process = None
-        settled = time.monotonic() - self._started_at > _SETTLED_AFTER_S
-        self.failures = 0 if settled else self.failures + 1
-        delay_s = min(_FIRST_DELAY_S * 2 ** min(max(self.failures - 1, 0), 8), _LONGEST_DELAY_S)
-        self._next_start_at = time.monotonic() + delay_s
+        if time.monotonic() - self._started_at > _SETTLED_AFTER_S:
+            self.failures = 0
+            self._next_start_at = time.monotonic() + _FIRST_DELAY_S
+        else:
+            self.postpone()
         return True
+
+    def postpone(self) -> None:
+        """It ended at once, or could not even be started."""
+        self.failures += 1
+        delay_s = min(_FIRST_DELAY_S * 2 ** min(self.failures - 1, 8), _LONGEST_DELAY_S)
+        self._next_start_at = time.monotonic() + delay_s
 
     @property
     def is_failing(self) -> bool:

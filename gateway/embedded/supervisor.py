@@ -5,13 +5,11 @@ starts all children, because a child's death with its parent is bound to the thr
 """
 
 import contextlib
-import http.client
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -22,6 +20,7 @@ from gateway.embedded.environment import child_environment, ensure_key
 from gateway.embedded.failure import CannotStart
 from gateway.embedded.instance import FileLock, Instance, write_instance
 from gateway.embedded.port import ReservedPort
+from gateway.embedded.readiness import gateway_is_ready, last_line
 from gateway.embedded.redis_server import find_redis_program, redis_answers, redis_command
 from gateway.embedded.signals import SignalWaiter
 from gateway.version import installed_version
@@ -149,7 +148,7 @@ class Supervisor:
             if self._redis.has_ended() or time.monotonic() > until:
                 raise CannotStart(
                     "REDIS_DID_NOT_START",
-                    f"Redis {program.version_text} did not start: {_last_line(directory.logs / 'redis.log')}",
+                    f"Redis {program.version_text} did not start: {last_line(directory.logs / 'redis.log')}",
                     f"Its log is {directory.logs / 'redis.log'}.",
                 )
             self._pause()
@@ -179,11 +178,11 @@ class Supervisor:
 
     def _await_gateway(self, gateway: Child, port: ReservedPort) -> None:
         until = time.monotonic() + _STARTS_WITHIN_S
-        while not _is_ready(port):
+        while not gateway_is_ready(port):
             if gateway.has_ended() or time.monotonic() > until:
                 raise CannotStart(
                     "GATEWAY_DID_NOT_START",
-                    f"The gateway did not start: {_last_line(self._directory.logs / 'gateway.log')}",
+                    f"The gateway did not start: {last_line(self._directory.logs / 'gateway.log')}",
                     f"Its log is {self._directory.logs / 'gateway.log'}.",
                 )
             self._restart_ended()
@@ -212,8 +211,16 @@ class Supervisor:
             if child.has_ended():
                 journal.write("warning", "child.ended", child=child.name, exit=child.last_exit, again=child.failures)
             if child.waits_s() == 0.0:
-                child.start()
+                self._start_again(child)
         self._record_failing()
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            # No room for its log, no process to be had: the others go on, and so does trying.
+            child.postpone()
+            journal.write("error", "child.not_started", child=child.name, error=str(error))
 
     def _record_failing(self) -> None:
         if self._instance is None:
@@ -221,7 +228,10 @@ class Supervisor:
         failing = tuple(child.name for child in self._children() if child.is_failing)
         if failing != self._instance.failing:
             self._instance = msgspec.structs.replace(self._instance, failing=failing)
-            write_instance(self._directory, self._instance)
+            try:
+                write_instance(self._directory, self._instance)
+            except OSError as error:
+                journal.write("warning", "instance.not_recorded", error=str(error))
 
     def _is_unused(self) -> bool:
         """Whether no command has used the instance for a moment; then none can begin to until it has ended."""
@@ -279,23 +289,3 @@ class Supervisor:
             if already_told is not None and self._signals.stop_requests > max(already_told, 1):
                 return
             self._signals.wait_until(until)
-
-
-def _is_ready(port: ReservedPort) -> bool:
-    host = "127.0.0.1" if port.address == "0.0.0.0" else port.address  # noqa: S104  # compared only
-    connection = http.client.HTTPConnection(host, port.port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _last_line(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return "it left no log."
-    return next((line for line in reversed(lines) if line.strip()), "it left an empty log.")[:500]

@@ -205,6 +205,16 @@ def test_data_directory_with_an_awkward_name(tmp_path: Path, clip: Path) -> None
     assert (folder / "häßlich ?.mp3").stat().st_size > 0
 
 
+def test_file_whose_name_is_no_text(running: Up, clip: Path) -> None:
+    odd = Path(os.fsdecode(b"film \xff\n.mp4"))
+    (running.command.folder / odd).write_bytes(clip.read_bytes())
+    ended = running.command.run("convert", str(odd), "--to", "mp3")
+    assert ended.code == 0, ended.stderr
+    assert (running.command.folder / "film.mp3").exists()
+    missing = running.command.run("convert", os.fsdecode(b"missing \xff.mp4"), "--json")
+    assert missing.json()["error"]["code"] == "FILE_NOT_FOUND"
+
+
 def test_address_becomes_a_file_named_after_it(running: Up, clip: Path, ffmpeg: Path) -> None:
     with paced_site(clip.read_bytes()) as site:
         site.release()
