@@ -1,5 +1,6 @@
 """The supervisor's log: JSON lines with the field names every role uses, without the cost of a logging library."""
 
+import contextlib
 import json
 import sys
 import time
@@ -13,5 +14,6 @@ def rfc3339(at_s: float) -> str:
 def write(level: str, event: str, **fields: str | float | None) -> None:
     """One line on stderr."""
     line = {"event": event, "level": level, "timestamp": rfc3339(time.time()), "role": "supervisor", **fields}
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a full disk must not end what it is told about
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
