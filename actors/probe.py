@@ -14,6 +14,8 @@ REFUSED_STATUS = 3
 _LEAST_TIMEOUT_S = 60.0
 _LEAST_BYTES_PER_S = 10_000_000
 _DETAIL_BYTES = 2_000
+_JAIL = ("jail", "--file-bytes", "1048576", "--parent")
+"""Probing writes nothing, and ends with the process that asked for it."""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -35,7 +37,9 @@ async def probe(path: Path, settings: MediaSettings) -> Probe:
     size_bytes = path.stat().st_size
     timeout_s = _LEAST_TIMEOUT_S + size_bytes / _LEAST_BYTES_PER_S
     try:
-        finished = await call(native, ["probe", str(path)], environment, timeout_s)
+        finished = await call(
+            native, [*_JAIL, str(os.getpid()), "--", str(native), "probe", str(path)], environment, timeout_s
+        )
     except TimeoutError:
         raise MediaError("STALLED", f"probe took longer than {timeout_s:.0f} s") from None
     if finished.status == REFUSED_STATUS:
