@@ -1,6 +1,10 @@
 //! The one ffmpeg call that makes an output: its progress, its bounds, and what its end means.
 
-use std::{os::unix::process::ExitStatusExt, path::Path, sync::Mutex};
+use std::{
+    convert::Infallible, fs, os::unix::process::ExitStatusExt, path::Path, thread, time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::{
     arguments::arguments,
@@ -10,6 +14,7 @@ use crate::{
     transcode::{MADE, Observation, Work},
 };
 
+const WATCH_EVERY: Duration = Duration::from_millis(250);
 const LOG_HEAD_BYTES: usize = 16 * 1024;
 const SIGKILL: i32 = 9;
 const SIGXFSZ: i32 = 25;
@@ -23,22 +28,24 @@ pub(crate) fn encode(work: &Work<'_>, file: &Path) -> Result<String, Failure> {
     };
     let mut command = work.ffmpeg.command(work.directory, limits, &arguments);
     let mut parser = ProgressParser::default();
-    let latest = Mutex::new(Advance::default());
+    let mut latest = Advance::default();
     let mut on_line = |line: &str| {
         if let Some(advance) = parser.line(line) {
-            let mut latest = latest
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
             (work.observe)(observation(&advance, &latest, plan, frames(work.input)));
-            *latest = advance;
+            latest = advance;
         }
     };
-    let finished = ffmpeg::run(
-        &mut command,
-        work.interruption,
-        LOG_HEAD_BYTES,
-        &mut on_line,
-    )
+    let finished = thread::scope(|scope| {
+        // Dropped at the end of the scope's work, which ends the watching thread.
+        let (_running, ended) = bounded::<Infallible>(0);
+        scope.spawn(move || watch_file(file, &ended, work.observe));
+        ffmpeg::run(
+            &mut command,
+            work.interruption,
+            LOG_HEAD_BYTES,
+            &mut on_line,
+        )
+    })
     .map_err(|error| match error {
         RunError::Interrupted => Failure::Interrupted,
         RunError::Process(error) => Failure::new("NATIVE_MISSING", error.to_string()),
@@ -47,6 +54,26 @@ pub(crate) fn encode(work: &Work<'_>, file: &Path) -> Result<String, Failure> {
     match encode_failure(&finished, &log) {
         Some(failure) => Err(failure),
         None => Ok(log),
+    }
+}
+
+/// Reports movement while the file changes. Moving the index of a large file to its front takes minutes
+/// in which ffmpeg reports nothing.
+fn watch_file(file: &Path, ended: &Receiver<Infallible>, observe: &(dyn Fn(Observation) + Sync)) {
+    let state = || {
+        let metadata = fs::metadata(file).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    let mut earlier = state();
+    while ended.recv_timeout(WATCH_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let now = state();
+        if now != earlier {
+            observe(Observation {
+                moved: true,
+                ..Observation::default()
+            });
+        }
+        earlier = now;
     }
 }
 

@@ -3,17 +3,24 @@
 
 mod lengths;
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use self::lengths::{check_gap, check_length, copy_code, has_gaps, sound_is_whole};
 use crate::{
     errors::Failure,
-    ffmpeg::{self, Ffmpeg, Interruption},
+    ffmpeg::{self, Ffmpeg, Finished, Interruption},
     probe::{self, Dump, PacketList, PacketStream, parse_dump},
     task::{
         Action, AudioEncoder, Codecs, Plan, Probe, Stream, StreamKind, VideoEncoder, VideoPlan,
     },
 };
+
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What a verified file is.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +98,7 @@ pub fn verify(
         check_codec(codec, packets)?;
         let played_s = decoded.played_s();
         if !sound_is_whole(played_s, stream, plan.duration_s) {
-            let source_s = played_by(ffmpeg, source_file, audio.stream, interruption)?;
+            let source_s = played_by(ffmpeg, source_file, audio.stream, interruption, on_time)?;
             check_length("sound", played_s, source_s, copy_code(audio.action))?;
             if !has_gaps(stream) {
                 let detail = format!("of the source's sound only {source_s:.3} s decode");
@@ -142,15 +149,7 @@ fn decode(
     for argument in ["-copyts", "-f", "framecrc", "pipe:1"] {
         arguments.push(argument.into());
     }
-    let mut list = PacketList::default();
-    let mut lines = 0_u32;
-    let finished = probe::run(ffmpeg, &arguments, interruption, &mut |line| {
-        list.line(line);
-        lines += 1;
-        if lines.is_multiple_of(256) {
-            on_time(list.reached_s());
-        }
-    })?;
+    let (finished, lists) = listed(ffmpeg, &arguments, interruption, on_time)?;
     if let Some(failure) = finished.not_started() {
         return Err(failure);
     }
@@ -168,7 +167,7 @@ fn decode(
         };
         return Err(Failure::new(code, format!("decoding the result: {errors}")));
     }
-    Ok((parse_dump(&finished.log.text()), list.finish()))
+    Ok((parse_dump(&finished.log.text()), lists))
 }
 
 fn check_streams(plan: &Plan, dump: &Dump) -> Result<(), Failure> {
@@ -242,6 +241,7 @@ fn played_by(
     source: &Path,
     stream: u32,
     interruption: &Interruption,
+    on_time: &mut (dyn FnMut(f64) + Send),
 ) -> Result<f64, Failure> {
     let mut arguments: Vec<OsString> = vec!["-v".into(), "level+error".into()];
     arguments.extend(ffmpeg::input(source));
@@ -258,12 +258,27 @@ fn played_by(
     ] {
         arguments.push(argument.into());
     }
-    let mut list = PacketList::default();
-    probe::run(ffmpeg, &arguments, interruption, &mut |line| {
-        list.line(line);
-    })?;
-    let streams = list.finish();
+    let (_, streams) = listed(ffmpeg, &arguments, interruption, on_time)?;
     Ok(streams.get(&0).map_or(0.0, PacketStream::played_s))
+}
+
+/// Runs ffmpeg for a list of packets, and tells now and then how far it has come.
+fn listed(
+    ffmpeg: &Ffmpeg,
+    arguments: &[OsString],
+    interruption: &Interruption,
+    on_time: &mut (dyn FnMut(f64) + Send),
+) -> Result<(Finished, BTreeMap<usize, PacketStream>), Failure> {
+    let mut list = PacketList::default();
+    let mut told_at = Instant::now();
+    let finished = probe::run(ffmpeg, arguments, interruption, &mut |line| {
+        list.line(line);
+        if told_at.elapsed() >= TELL_EVERY {
+            told_at = Instant::now();
+            on_time(list.reached_s());
+        }
+    })?;
+    Ok((finished, list.finish()))
 }
 
 fn audio_codec(encoder: AudioEncoder) -> &'static str {

@@ -17,7 +17,7 @@ use std::{
 use kernel::{Server, call, field, partition, wait_until};
 use redis::Connection;
 use serde_json::{Value, json};
-use support::{Bench, PROGRAM, audio_plan, maker, video_plan};
+use support::{Bench, PROGRAM, audio_plan, maker, programs, video_plan};
 
 /// One actor process. It is ended when the test ends.
 struct Actor {
@@ -26,6 +26,16 @@ struct Actor {
 
 impl Actor {
     fn start(server: &Server, root: &Path, change: impl FnOnce(&mut Value)) -> Self {
+        Self::start_by(&[], server, root, change)
+    }
+
+    /// The words before the program start it.
+    fn start_by(
+        words: &[&str],
+        server: &Server,
+        root: &Path,
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
         let mut settings = json!({
             "redis": {"url": server.options().url, "username": null, "password": null},
             "partitions": 1,
@@ -38,8 +48,9 @@ impl Actor {
             "log_level": "debug",
         });
         change(&mut settings);
-        let process = Command::new(PROGRAM)
-            .arg("run")
+        let words: Vec<&str> = words.iter().copied().chain([PROGRAM, "run"]).collect();
+        let process = Command::new(words[0])
+            .args(&words[1..])
             .env("REELWAY_NATIVE_SETTINGS", settings.to_string())
             .stderr(Stdio::piped())
             .spawn()
@@ -336,6 +347,67 @@ fn an_ffmpeg_that_stands_still_is_ended() {
     });
     assert!(field(&mut connection, "j00-a", "reason").contains("STALLED"));
     assert!(actor.children().is_empty());
+}
+
+/// ffmpeg reports nothing while it moves the index of a large file to the front; the file tells.
+#[test]
+fn a_file_that_changes_is_movement() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 1);
+    let fake = bench.path("fake");
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\ncase $last in file:*) n=0; while [ $n -lt 30 ]; do echo x >> \"${{last#file:}}\"; \
+         sleep 0.1; n=$((n+1)); done;; esac\nexec {} \"$@\"\n",
+        maker().display()
+    );
+    fs::write(&fake, script).unwrap();
+    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let _actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["ffmpeg"] = json!(fake);
+        settings["actor"]["stall_timeout_s"] = json!(1.0);
+    });
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        audio_plan("mp3", 1),
+    );
+    wait_until("store is next", || {
+        assert_ne!(field(&mut connection, "j00-a", "state"), "delayed");
+        field(&mut connection, "j00-a", "stage") == "store"
+    });
+}
+
+#[test]
+fn a_full_disk_delays_the_job_and_leaves_no_rest() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 8);
+    for (number, program) in programs().iter().enumerate() {
+        let job = format!("j00-{number}");
+        // No file of the actor may grow beyond 100 blocks of 512 bytes, and none of its ffmpeg.
+        let actor = Actor::start_by(
+            &["sh", "-c", "ulimit -f 100; exec \"$@\"", "sh"],
+            &server,
+            bench.directory.path(),
+            |settings| {
+                settings["ffmpeg"] = json!(program);
+            },
+        );
+        submit(&mut connection, &bench, &job, &clip, audio_plan("wav", 1));
+        wait_until("it is delayed", || {
+            field(&mut connection, &job, "state") == "delayed"
+        });
+        assert!(field(&mut connection, &job, "reason").contains("DISK_FULL"));
+        let rests = work_files(&bench, &job);
+        assert!(
+            rests.iter().all(|file| file.ends_with("source")),
+            "{rests:?}"
+        );
+        drop(actor);
+    }
 }
 
 #[test]
