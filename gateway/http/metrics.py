@@ -1,6 +1,6 @@
 """What the gateway counts. docs/operations.md lists the same names."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
 _REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -54,5 +54,5 @@ class GatewayMetrics:
         self.download_bytes = Counter("reelway_gateway_download_bytes_total", "Bytes of downloads", registry=registry)
 
     def render(self) -> bytes:
-        """The text form of all metrics."""
-        return generate_latest(self._registry)
+        """The text form of all metrics, with those of the process and of other roles in it."""
+        return generate_latest(self._registry) + generate_latest(REGISTRY)

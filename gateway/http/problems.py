@@ -91,6 +91,9 @@ KINDS: dict[str, Kind] = {
         "The file is larger than this server accepts.",
         "Use a smaller file, or ask the operator to raise gateway.upload_max_bytes.",
     ),
+    "UNSUPPORTED_ENCODING": Kind(
+        415, "Compressed body", "The body is compressed.", "Send the body as it is, without Content-Encoding."
+    ),
     "RANGE_NOT_SATISFIABLE": Kind(
         416, "Range outside the file", "The range lies outside the file.", "Use the size in `Content-Range`."
     ),

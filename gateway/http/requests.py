@@ -68,7 +68,10 @@ async def ask_later(_request: web.Request) -> None:
 
 
 async def send_continue(request: web.Request) -> None:
-    """Tells a client that waits with its body to send it."""
+    """Tells a client that waits with its body to send it. Raises Problem when the body is compressed."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise Problem("UNSUPPORTED_ENCODING", headers={"Accept-Encoding": "identity"})
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

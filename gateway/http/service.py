@@ -1,6 +1,7 @@
 """The gateway as a service: start, ready, drain, stop."""
 
 import asyncio
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -9,12 +10,15 @@ from actors.egress import EgressPolicy
 from actors.installation import kernel_options, redis_options
 from actors.kernel import Partitions, Submitter, connect
 from actors.settings import Settings
-from actors.storage import open_storage
+from actors.settings_values import SettingsError
+from actors.storage import Storage, StorageError, open_storage
 from gateway.http.application import build_application
 from gateway.http.authentication import Authenticator, installation_key
 from gateway.http.context import Context
 from gateway.http.health import readiness_of
+from gateway.http.limits import most_streams
 from gateway.http.metrics import GatewayMetrics
+from gateway.http.protocol import GatewayProtocol
 from gateway.streams.hub import Hub
 from gateway.streams.pump import BLOCK_MS, Pump
 from gateway.streams.reader import JobReader
@@ -23,6 +27,13 @@ from gateway.streams.streams import TICK_S, Streams
 from gateway.tasks import end_tasks
 
 BACKLOG = 4096
+PROTOCOL: dict[str, Any] = {
+    "access_log": None,
+    # Bodies are taken as they are: an upload is the bytes that were sent, and nothing grows on its way in.
+    "auto_decompress": False,
+    # Longer than proxies keep their idle connections (nginx: 60 s), or they would send into a closed one.
+    "keepalive_timeout": 75.0,
+}
 READY_POLL_S = 0.02
 
 _log = structlog.get_logger(__name__)
@@ -34,9 +45,11 @@ class GatewayService:
     name = "gateway"
 
     def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError when the settings cannot be used."""
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.context = _build_context(settings)
         self.port = settings.gateway.port
 
@@ -49,20 +62,29 @@ class GatewayService:
     async def start(self) -> None:
         """Listens. Raises OSError when the address cannot be used. Redis may still be away: `ready` waits for it."""
         context = self.context
-        self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
         runner = web.AppRunner(
             build_application(context),
-            access_log=None,
             handle_signals=False,
             # aiohttp waits so long for requests to end, and once more after it has cancelled them.
             shutdown_timeout=self._settings.gateway.shutdown_s / 2,
         )
         self._runner = runner
         await runner.setup()
-        site = web.TCPSite(runner, self._settings.gateway.host, self._settings.gateway.port, backlog=BACKLOG)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        self._listener = await self._listen(runner.server)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
         _log.info("listening", url=self.url)
+
+    async def _listen(self, manager: web.Server | None) -> asyncio.Server:
+        if manager is None:
+            raise RuntimeError("the runner has not been set up")
+        loop = asyncio.get_running_loop()
+
+        def connection() -> GatewayProtocol:
+            return GatewayProtocol(manager, loop=loop, **PROTOCOL)
+
+        settings = self._settings.gateway
+        return await loop.create_server(connection, settings.host, settings.port, backlog=BACKLOG, reuse_address=True)
 
     async def ready(self) -> None:
         """Returns when requests can be served."""
@@ -81,6 +103,8 @@ class GatewayService:
         """Ends: the listener at once, requests within `gateway.shutdown_s`."""
         if not self.context.streams.draining:
             await self.drain()
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await end_tasks(self._tasks)
@@ -105,10 +129,26 @@ def _build_context(settings: Settings) -> Context:
         redis=client,
         partitions=partitions,
         submitter=Submitter(client, partitions, kernel),
-        storage=open_storage(settings.storage_url),
-        egress=EgressPolicy(settings.egress.allow),
+        storage=_storage(settings),
+        egress=_egress(settings),
         hub=hub,
         pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
         reader=JobReader(client, partitions),
-        streams=Streams(settings.gateway.max_streams, metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)),
+        streams=Streams(
+            most_streams(settings.gateway.max_streams), metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)
+        ),
     )
+
+
+def _storage(settings: Settings) -> Storage:
+    try:
+        return open_storage(settings.storage_url)
+    except StorageError as error:
+        raise SettingsError(f"storage.url: {error}") from None
+
+
+def _egress(settings: Settings) -> EgressPolicy:
+    try:
+        return EgressPolicy(settings.egress.allow)
+    except ValueError as error:
+        raise SettingsError(f"egress.allow: {error}.") from None

@@ -100,7 +100,7 @@ def _state(text: str | None) -> State | None:
 
 async def show(request: web.Request) -> web.Response:
     """One job. `Prefer: wait=N` waits for its end or, with If-None-Match, for its next durable event."""
-    context = context_of(request)
+    context, principal = context_of(request), principal_of(request)
     parameters(request)
     job = request.match_info["job"]
     known = request.headers.get("If-None-Match")
@@ -108,9 +108,12 @@ async def show(request: web.Request) -> web.Response:
     if allowed_s is None:
         view = (await context.reader.read(job)).view
     else:
-        view = await wait_for_job(context, job, _news_after(known), allowed_s)
+        is_news = _news_after(known)
+        view = await wait_for_job(
+            context, job, lambda view: view.tenant != principal.tenant or is_news(view), allowed_s
+        )
     headers = {} if allowed_s is None else {"Preference-Applied": f"wait={allowed_s:.0f}"}
-    return _job_response(context, owned(view, principal_of(request)), known=known, headers=headers)
+    return _job_response(context, owned(view, principal), known=known, headers=headers)
 
 
 def _news_after(known: str | None) -> Callable[[JobView], bool]:

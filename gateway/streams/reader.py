@@ -63,6 +63,10 @@ class JobReader:
         try:
             readings = await persist(lambda: self._read(partition, tuple(batch)), patience_s=PATIENCE_S)
         except BaseException as error:
+            # Who came meanwhile would only find the same.
+            waiting = self._waiting[partition]
+            batch |= waiting
+            waiting.clear()
             for future in batch.values():
                 future.set_exception(error)
                 future.exception()  # a waiter that has gone does not make this a lost exception

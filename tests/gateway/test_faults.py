@@ -1,6 +1,7 @@
 """What breaks under a stream, and what its watcher is told: Redis goes and comes, feeds are trimmed and replaced."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -151,6 +152,10 @@ async def test_redis_restarts_in_the_middle(
     # Meanwhile a new stream is turned away with 200, and other requests are told to come back.
     shed = await open_stream(gateway, job, stream.cursor + "1" if stream.cursor else None)
     assert shed.status == 200
+    began_s = time.monotonic()
+    crowd = await asyncio.gather(*(open_stream(gateway, f"{job}{n}") for n in range(150)))
+    assert {one.status for one in crowd} == {200}
+    assert time.monotonic() - began_s < 7, "they are turned away together, not one batch after the other"
     assert (await shed.next()).event == "reconnect"
     async with client_of(gateway) as api, api.get(f"/v1/jobs/{job}") as response:
         assert (response.status, (await response.json())["code"]) == (503, "STORE_UNAVAILABLE")

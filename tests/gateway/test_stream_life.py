@@ -1,5 +1,7 @@
 """The frame around a stream: headers, heartbeat, its bounded life, overload, and who may watch."""
 
+import asyncio
+
 import aiohttp
 import pytest
 
@@ -58,6 +60,9 @@ async def test_another_tenants_job_looks_like_none(
             assert response.status == 404
             assert (await response.json())["code"] == "JOB_NOT_FOUND"
     async with api.post(f"/v1/jobs/{job}/cancel") as response:
+        assert response.status == 404
+    unfinished = await worker.submit(tenant="other")
+    async with asyncio.timeout(2), api.get(f"/v1/jobs/{unfinished}", headers={"Prefer": "wait=20"}) as response:
         assert response.status == 404
     async with api.get("/v1/jobs") as response:
         assert (await response.json())["jobs"] == []

@@ -1,7 +1,9 @@
 """One job's SSE stream: snapshot, then tail, then the end; and every way to come back."""
 
 import pytest
+import redis.asyncio
 
+from actors.kernel import Partitions
 from gateway.http.service import GatewayService
 from tests.gateway.conftest import OpenStream, StartGateway
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
@@ -168,3 +170,17 @@ async def test_many_events_in_a_burst_arrive_whole(
     for stream in streams:
         await stream.rest()
         assert [name for name in stream.events() if name != "job.progress"] == ["snapshot", *WHOLE, "end"]
+
+
+async def test_every_partition_is_heard(
+    start_gateway: StartGateway, redis_client: redis.asyncio.Redis, open_stream: OpenStream
+) -> None:
+    gateway = await start_gateway(redis__partitions=16)
+    worker = ScriptedWorker(redis_client, Partitions(16))
+    job = await worker.submit()
+    assert not job.startswith("j00-")
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    await worker.run(job, reports=1)
+    assert [frame.event for frame in await stream.rest()][-2:] == ["job.completed", "end"]
+    assert gateway.context.pump.holes == 0

@@ -1,13 +1,19 @@
 """What holds for every request: keys, problem documents, logs, and what a full Redis or disk means."""
 
+import asyncio
+import gzip
+import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import redis.asyncio
 
+from actors.settings_values import SettingsError
+from gateway.http.authentication import installation_key
 from gateway.http.service import GatewayService
-from tests.gateway.conftest import KEY, StartGateway, client_of
+from tests.gateway.conftest import KEY, MakeSettings, StartGateway, client_of
 from tests.gateway.submitting import REQUEST, post
 
 
@@ -83,3 +89,58 @@ async def test_logs_hold_neither_keys_nor_queries(
     assert "my-private-name" not in logged
     assert KEY not in logged
     assert "limit=3" not in logged
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /livez HTTP/9.1\r\nHost: t\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: t\r\nContent-Length: abc\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer " + KEY.encode() + b"x" * 9000 + b"\r\n\r\n",
+        b"GET /v1/jobs?" + KEY.encode() + b"x" * 9000 + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+    ],
+)
+async def test_what_is_no_request_is_answered_and_not_logged(
+    gateway: GatewayService, sent: bytes, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert b" 400 " in head.partition(b"\r\n")[0]
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "BAD_REQUEST"
+    captured = capsys.readouterr()
+    logged = captured.out + captured.err + caplog.text
+    assert "malformed request" in logged
+    assert KEY not in logged
+    assert "Traceback" not in logged
+
+
+async def test_compressed_bodies_are_refused(api: aiohttp.ClientSession) -> None:
+    """A few kilobytes would become gigabytes, and the digest would not be of what was sent."""
+    for path in ("/v1/uploads", "/v1/jobs"):
+        async with api.post(path, data=gzip.compress(bytes(10_000)), headers={"Content-Encoding": "gzip"}) as response:
+            assert (response.status, (await response.json())["code"]) == (415, "UNSUPPORTED_ENCODING")
+
+
+@pytest.mark.parametrize("settings", [{"storage__url": "ftp://x/y"}, {"egress__allow": ("everything",)}])
+def test_settings_that_cannot_be_used(make_settings: MakeSettings, settings: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(settings)).replace("__", ".")):
+        GatewayService(make_settings(**settings))
+
+
+def test_a_key_is_generated_once(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(gateway__key="")
+    key = installation_key(settings)
+    path = tmp_path / "gateway.key"
+    assert key.startswith("rw_")
+    assert len(key) > 40
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert installation_key(settings) == key
+    assert [entry.name for entry in tmp_path.iterdir()] == ["gateway.key"]
+    path.write_text("")
+    with pytest.raises(SettingsError, match="empty"):
+        installation_key(settings)
