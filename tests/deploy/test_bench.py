@@ -1,6 +1,14 @@
 """The benchmark completes every job in both halves and says what it measured."""
 
-from bench.throughput import markdown, measure
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.throughput import Report, markdown, measure
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = sorted((ROOT / "bench" / "results").glob("throughput-*.json"))
 
 
 def test_a_small_run_reports_both_halves() -> None:
@@ -13,3 +21,9 @@ def test_a_small_run_reports_both_halves() -> None:
     text = markdown(report)
     assert "| actors |" in text
     assert report.machine.processor in text
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda path: path.stem)
+def test_the_page_shows_the_committed_figures(result: Path) -> None:
+    report = msgspec.json.decode(result.read_bytes(), type=Report)
+    assert markdown(report).strip() in (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
