@@ -31,6 +31,7 @@ _LOADS_WITHIN_S = 300.0
 _TICK_S = 0.005
 _USERS_CHECK_S = 0.1
 _LOOK_AGAIN_S = 5.0
+_INSISTS_EVERY_S = 0.25
 # So that the next command of a shell loop finds the instance of the one before.
 _LINGERS_S = 0.3
 
@@ -270,8 +271,11 @@ class Supervisor:
         drained_by = time.monotonic() + drain_s
         self._tell(children, signal.SIGTERM)
         self._await_end(children, drained_by, already_told)
-        self._tell(children, signal.SIGTERM)
-        self._await_end(children, time.monotonic() + kill_s, None)
+        kill_at = time.monotonic() + kill_s
+        while any(child.pid for child in children) and time.monotonic() < kill_at:
+            # Again and again: two signals that meet at a busy process are one to it.
+            self._tell(children, signal.SIGTERM)
+            self._await_end(children, min(kill_at, time.monotonic() + _INSISTS_EVERY_S), None)
         self._tell(children, signal.SIGKILL)
         self._await_end(children, time.monotonic() + 5.0, None)
 
