@@ -18,6 +18,8 @@ from actors.settings import Settings
 from actors.storage import Storage
 
 JITTER = 0.2
+PASSES_PER_LEASE = 4
+"""At least so many, however long the interval is set: answers further apart than half a lease prove nothing."""
 MOST_PER_CALL = 100
 MOST_CALLS = 50
 """Bounds one verb of one pass; the rest is for the next pass."""
@@ -41,6 +43,7 @@ class Reaper:
         self._partitions = Partitions(settings.redis.partitions)
         self._options = kernel_options(settings)
         self._continuity = Continuity(self._options.lease_ms)
+        self._interval_s = min(settings.reaper.interval_s, self._options.lease_s / PASSES_PER_LEASE)
         self._storage = storage
         self._cursors = dict.fromkeys(self._partitions, "0")
         self._reconciled_s = dict.fromkeys(self._partitions, 0.0)
@@ -81,7 +84,7 @@ class Reaper:
                     log.exception("reaper.pass_refused")
             except Exception:
                 log.exception("reaper.pass_failed")
-            await self._sleep(self._settings.reaper.interval_s * random.uniform(1 - JITTER, 1 + JITTER))
+            await self._sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))
 
     async def _pass(self) -> None:
         """One round. The continuity is judged once for all partitions of the same server."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis.asyncio
 
@@ -111,6 +112,15 @@ async def test_three_reapers_end_a_lost_lease_once(world: World) -> None:
     assert view.crashes == 1
     entries = await world.client.xlen(world.keys.inbox("fetch", "cpu", "again"))
     assert entries == 1
+
+
+async def test_an_interval_longer_than_the_lease_still_ends_leases(world: World) -> None:
+    longer = msgspec.structs.replace(world.settings.reaper, interval_s=30.0)
+    world.settings = msgspec.structs.replace(world.settings, reaper=longer)
+    await world.reap()
+    job = await world.submit()
+    await world.take()
+    assert (await world.state(job, "queued")).crashes == 1
 
 
 async def test_a_new_reaper_watches_before_it_ends_a_lease(world: World) -> None:
