@@ -6,7 +6,9 @@ module that imports yt-dlp.
 """
 
 import ctypes
+import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -27,6 +29,7 @@ _ALLOWED_EXTRACTORS = ["generic", "html5"]
 _TRIES = 5
 _FRAGMENTS_AT_ONCE = 4
 _DEEPEST_CAUSE = 8
+_ERRNOS = {errno.ENOSPC: "DISK_FULL", errno.EDQUOT: "DISK_FULL", errno.EFBIG: "TOO_LARGE", errno.ENOMEM: "TOO_LARGE"}
 
 
 class Refusal(Exception):
@@ -103,6 +106,7 @@ def main() -> int:
     channel = _take_stdout()
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     _die_with(request.parent)
+    _limit(request)
     jail = Jail(EgressPolicy(request.allow))
     words = Words()
     # Its connections are made in C, where the hook does not see them.
@@ -200,8 +204,8 @@ def _failed(error: BaseException, jail: Jail, words: Words) -> Failed:
     code = next((cause.code for cause in chain if isinstance(cause, Refusal)), None)
     if code is None and jail.refused is not None:
         code = "ADDRESS_REFUSED"
-    if code is None and any(isinstance(cause, OSError) and cause.errno in (28, 122) for cause in chain):
-        code = "DISK_FULL"
+    if code is None:
+        code = next((meaning for meaning in map(_meaning, chain) if meaning is not None), None)
     statuses = (getattr(cause, "status", None) for cause in chain)
     status = next((found for found in statuses if isinstance(found, int)), None)
     response = next((cause.response for cause in chain if hasattr(cause, "response")), None)
@@ -216,6 +220,12 @@ def _failed(error: BaseException, jail: Jail, words: Words) -> Failed:
     )
 
 
+def _meaning(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return "TOO_LARGE"
+    return _ERRNOS.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The exceptions behind an exception: yt-dlp keeps them in `exc_info` and `cause`."""
     seen: set[int] = set()
@@ -227,7 +237,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(found))
         yield found
         info = getattr(found, "exc_info", None)
-        inner = (info[1] if isinstance(info, tuple) else None, getattr(found, "cause", None), found.__cause__)
+        inner = (
+            info[1] if isinstance(info, tuple) else None,
+            getattr(found, "cause", None),
+            found.__cause__ or found.__context__,
+        )
         waiting.extend(cause for cause in inner if isinstance(cause, BaseException))
 
 
@@ -254,6 +268,18 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         raise SystemExit(1)
+
+
+def _limit(request: Request) -> None:
+    """Bound memory and the size of files, and leave no core."""
+    for kind, most in (
+        (resource.RLIMIT_AS, request.memory_bytes),
+        (resource.RLIMIT_FSIZE, request.max_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (allowed, allowed))
 
 
 if __name__ == "__main__":

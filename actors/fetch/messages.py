@@ -7,7 +7,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to read. `folder` is an empty directory; `allow` the networks of the egress policy.
 
     `audio_only`: the result has no picture, so none is downloaded where that can be avoided.
-    `codecs`: source codecs that fit the result unchanged, preferred among equals.
+    `codecs`: source codecs that fit the result unchanged, preferred among equals. `memory_bytes`
+    bounds the address space of the process: a page may be endless.
     """
 
     address: str
@@ -19,6 +20,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int
     timeout_s: float
     parent: int
+    memory_bytes: int = 3 * 1024**3
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -1,6 +1,7 @@
 """Pages and playlists through the real yt-dlp, in its process, against a server on loopback."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -93,6 +94,21 @@ async def test_a_live_playlist_is_refused(server: FaultServer, tmp_path: Path, m
 async def test_sizes_are_bounded(server: FaultServer, tmp_path: Path, media_factory: MediaFactory) -> None:
     serve_hls(server, media_factory.hls())
     assert (await failure(server.url("/hls/index.m3u8"), tmp_path / "p", max_bytes=1000)).code == "TOO_LARGE"
+
+
+async def test_an_endless_page_is_too_large(server: FaultServer, tmp_path: Path) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await response.prepare(request)
+        await response.write(b"<html>")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"<p>" * 300_000)
+        return response
+
+    server.routes["/page"] = endless
+    error = await failure(server.url("/page"), tmp_path / "p", memory_bytes=400 * 1024**2)
+    assert error.code == "TOO_LARGE"
 
 
 @pytest.mark.parametrize(
