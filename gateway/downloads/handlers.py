@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from actors.media.task import StoredOutput
@@ -23,6 +24,8 @@ from gateway.http.problems import Problem
 from gateway.http.requests import parameters
 from gateway.http.responses import json_response
 from gateway.jobs.documents import output_document
+
+_log = structlog.get_logger(__name__)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -71,6 +74,9 @@ def _representation(context: Context, key: str, output: StoredOutput) -> Represe
         status = context.storage.local_path(key).stat()
     except FileNotFoundError:
         raise Problem("OUTPUT_NOT_FOUND", detail="The output has expired.", suggestion="Send the job again.") from None
+    if status.st_size != output.size_bytes:
+        _log.error("published file is damaged", key=key, size_bytes=status.st_size, expected_bytes=output.size_bytes)
+        raise Problem("OUTPUT_DAMAGED")
     modified_at = datetime.fromtimestamp(int(status.st_mtime), UTC)
     return Representation(status.st_size, f'"{output.sha256}"', modified_at)
 

@@ -113,6 +113,9 @@ KINDS: dict[str, Kind] = {
         "An unexpected error happened on the server.",
         "Try again; the operator finds the details in the log under the request_id.",
     ),
+    "OUTPUT_DAMAGED": Kind(
+        500, "Damaged output", "The file in the storage is not the one that was published.", "Send the job again."
+    ),
     "REQUEST_FAILED": Kind(500, "Request failed", "The request could not be served.", "Try again."),
     "STORE_FULL": Kind(
         503,
@@ -123,12 +126,11 @@ KINDS: dict[str, Kind] = {
     "STORE_UNAVAILABLE": Kind(
         503, "Not available", "The server cannot reach its store at the moment.", "Try again in a few seconds."
     ),
-    "SHUTTING_DOWN": Kind(503, "Stopping", "This server is being stopped.", "Try again in a few seconds."),
     "DISK_FULL": Kind(
         507, "Disk full", "The server has too little disk space left.", "Try again later, or tell the operator."
     ),
 }
-_RETRY_AFTER_S = {"STORE_FULL": 15, "STORE_UNAVAILABLE": 2, "SHUTTING_DOWN": 2, "DISK_FULL": 60}
+_RETRY_AFTER_S = {"STORE_FULL": 15, "STORE_UNAVAILABLE": 2, "DISK_FULL": 60}
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):

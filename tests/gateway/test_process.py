@@ -28,7 +28,7 @@ STREAMS = 300
 
 @asynccontextmanager
 async def gateway_process(tmp_path: Path, redis_url: str, port: int = 0) -> AsyncIterator[tuple[Process, int]]:
-    environment = os.environ | {
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")} | {
         "REELWAY_REDIS_URL": redis_url,
         "REELWAY_PARTITIONS": "1",
         "REELWAY_DATA_DIR": str(tmp_path),

@@ -240,8 +240,11 @@ async def test_what_is_not_there(api: aiohttp.ClientSession, worker: ScriptedWor
     for name in ("nothing.mp3", "manifest.json", "output.mp3", "..%2Fmanifest.json", "%00"):
         async with api.get(f"/v1/jobs/{job}/outputs/{name}") as response:
             assert (response.status, (await response.json())["code"]) == (404, "OUTPUT_NOT_FOUND")
-    for path in folder.rglob("output.mp3"):
-        path.unlink()
+    (path,) = folder.rglob("output.mp3")
+    path.write_bytes(DATA[:-1])
+    async with api.get(f"/v1/jobs/{job}/outputs/{NAME}") as response:
+        assert (response.status, (await response.json())["code"]) == (500, "OUTPUT_DAMAGED")
+    path.unlink()
     async with api.get(f"/v1/jobs/{job}/outputs/{NAME}") as response:
         assert (response.status, (await response.json())["code"]) == (404, "OUTPUT_NOT_FOUND")
 
