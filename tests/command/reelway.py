@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,10 +83,8 @@ class Reelway:
             assert line, finish(process, 10)
             yield Up(self, process, **json.loads(line))
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.send_signal(signal.SIGTERM)
-            finish(process, 30)
+            _insist_on_end(process)
+            finish(process, 10)
 
 
 class Up:
@@ -130,6 +129,14 @@ class Up:
         with self.client.open("GET", f"/v1/jobs/{job}/events", {}) as response:
             events: list[dict[str, Any]] = json.loads(response.read())["events"]
             return events
+
+
+def _insist_on_end(process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < until:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
 
 
 def finish(process: subprocess.Popen[str], within_s: float) -> Ended:
