@@ -75,7 +75,7 @@ def _representation(context: Context, key: str, output: StoredOutput) -> Represe
     except FileNotFoundError:
         raise Problem("OUTPUT_NOT_FOUND", detail="The output has expired.", suggestion="Send the job again.") from None
     if status.st_size != output.size_bytes:
-        _log.error("published file is damaged", key=key, size_bytes=status.st_size, expected_bytes=output.size_bytes)
+        _log.error("output.damaged", file=key, size_bytes=status.st_size, expected_bytes=output.size_bytes)
         raise Problem("OUTPUT_DAMAGED")
     modified_at = datetime.fromtimestamp(int(status.st_mtime), UTC)
     return Representation(status.st_size, f'"{output.sha256}"', modified_at)

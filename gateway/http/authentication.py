@@ -56,7 +56,7 @@ def installation_key(settings: Settings) -> str:
         file.write(f"rw_{secrets.token_urlsafe(32)}\n")
     try:
         path.hardlink_to(draft)
-        _log.info("API key generated", path=str(path))
+        _log.info("key.generated", path=str(path))
     except FileExistsError:
         pass
     finally:

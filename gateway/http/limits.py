@@ -21,5 +21,5 @@ def most_streams(wanted: int) -> int:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
     fits = max(1, soft - OTHER_FILES)
-    _log.warning("fewer streams than configured: the limit of open files is too low", streams=fits, limit=soft)
+    _log.warning("streams.limited", reason="the limit of open files is too low", streams=fits, limit=soft)
     return fits

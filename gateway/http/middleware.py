@@ -58,12 +58,12 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
     except web.HTTPException as error:
         failure = of_http_error(error)
     except (ConnectionResetError, TimeoutError) as error:
-        _log.debug("client left", request_id=request_id, error=type(error).__name__)
+        _log.debug("request.abandoned", request_id=request_id, error=type(error).__name__)
         failure = Problem("REQUEST_TIMEOUT")
     except Exception as error:  # noqa: BLE001 - what is not known is logged and answered as INTERNAL
         known = _known(error)
         if known is None:
-            _log.exception("request failed", request_id=request_id, route=_route(request))
+            _log.exception("request.failed", request_id=request_id, route=_route(request))
         failure = known or Problem("INTERNAL")
     begun: web.StreamResponse | None = request.get(_RESPONSE)
     if begun is not None:
@@ -103,7 +103,7 @@ def _record(request: web.Request, status: int, duration_s: float, request_id: st
     log = _log.debug if route in OPEN_PATHS or route == "/metrics" else _log.info
     # The path without its query: an upload's name is nobody's business, and tokens do not belong there at all.
     log(
-        "request",
+        "request.answered",
         method=request.method,
         path=request.rel_url.raw_path,
         status=status,

@@ -27,9 +27,9 @@ class GatewayProtocol(web.RequestHandler):
         """The answer to a request that could not be read, or to an error outside of every handler."""
         request_id = new_request_id()
         if status < 500:
-            _log.info("malformed request", request_id=request_id, error=type(exc).__name__)
+            _log.info("request.malformed", request_id=request_id, error=type(exc).__name__)
         else:
-            _log.error("connection failed", request_id=request_id, exc_info=exc)
+            _log.error("connection.failed", request_id=request_id, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("another answer has begun")
         response = render(Problem("BAD_REQUEST" if status < 500 else "INTERNAL", status=status), request_id)

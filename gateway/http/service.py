@@ -73,7 +73,7 @@ class GatewayService:
         self._listener = await self._listen(runner.server)
         self.port = self._listener.sockets[0].getsockname()[1]
         self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
-        _log.info("listening", url=self.url)
+        _log.info("gateway.listening", url=self.url)
 
     async def _listen(self, manager: web.Server | None) -> asyncio.Server:
         if manager is None:

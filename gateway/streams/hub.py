@@ -73,7 +73,7 @@ class Hub:
             try:
                 watcher.event(event)
             except Exception:  # noqa: BLE001 - one broken watcher must not keep the others from hearing
-                _log.exception("watcher failed", job=event.job)
+                _log.exception("watcher.failed", job=event.job)
                 watcher.abort()
             self.delivered += 1
 
@@ -84,7 +84,7 @@ class Hub:
             try:
                 watcher.pulse(pulse)
             except Exception:  # noqa: BLE001 - one broken watcher must not keep the others from hearing
-                _log.exception("watcher failed", job=pulse.job)
+                _log.exception("watcher.failed", job=pulse.job)
                 watcher.abort()
             self.delivered += 1
 

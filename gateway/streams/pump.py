@@ -98,9 +98,9 @@ class Pump:
                     await self._round()
                     delay_s = 0.05
             except (RedisError, OSError) as error:
-                _log.warning("pump interrupted", error=type(error).__name__)
+                _log.warning("pump.interrupted", error=type(error).__name__)
             except Exception:  # noqa: BLE001 - the pump never ends; its watchers read again
-                _log.exception("pump failed")
+                _log.exception("pump.failed")
                 for partition in self._places:
                     self._hub.lose(partition)
             self.connected = False
@@ -151,7 +151,7 @@ class Pump:
             try:
                 event = read_event(place.partition, place.epoch or NO_EPOCH, entry, fields)
             except (KeyError, ValueError):
-                _log.error("unreadable event", partition=place.partition, entry=identity)
+                _log.error("event.unreadable", partition=place.partition, entry=identity)
                 continue
             self.events += 1
             self._hub.event(event)
@@ -162,7 +162,7 @@ class Pump:
             try:
                 self._hub.pulse(read_pulse(place.partition, fields))
             except (KeyError, ValueError):
-                _log.error("unreadable progress", partition=place.partition, entry=place.pulse)
+                _log.error("pulse.unreadable", partition=place.partition, entry=place.pulse)
         self._note_backlog(news.get(keys.feed, []))
 
     async def _confirm(self, places: tuple[Place, ...]) -> None:
@@ -193,7 +193,7 @@ class Pump:
         elif epoch == place.epoch and (found or await self._last_entry(place) == place.feed):
             return
         self.holes += 1
-        _log.warning("events lost, watchers read again", partition=place.partition)
+        _log.warning("feed.hole", partition=place.partition)
         await self._go_to_end(place, epoch)
         self._hub.lose(place.partition)
 

@@ -77,5 +77,5 @@ class Streams:
                     if ticks:
                         stream.tick(now_s)
                 except Exception:  # noqa: BLE001 - one broken stream must not stop the clock of the others
-                    _log.exception("stream failed", job=stream.job)
+                    _log.exception("stream.failed", job=stream.job)
                     stream.abort()

@@ -114,7 +114,7 @@ async def test_what_is_no_request_is_answered_and_not_logged(
     assert json.loads(body)["code"] == "BAD_REQUEST"
     captured = capsys.readouterr()
     logged = captured.out + captured.err + caplog.text
-    assert "malformed request" in logged
+    assert "request.malformed" in logged
     assert KEY not in logged
     assert "Traceback" not in logged
 
