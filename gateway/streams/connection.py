@@ -45,7 +45,12 @@ class Bounds:
 
 
 class JobStream:
-    """A watcher of one job and its connection. Lives in the event loop; no method but `finish` waits."""
+    """A watcher of one job and its connection. Lives in the event loop; none of its methods waits."""
+
+    __slots__ = (
+        "_bounds", "_chunked", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s", "_moved_at_s",
+        "_transport", "gone", "job", "leave_reason", "partition", "slow", "wake", "watch",
+    )  # fmt: skip
 
     def __init__(self, job: str, partition: str, bounds: Bounds, *, life_s: float, heartbeat_s: float) -> None:
         self.job = job

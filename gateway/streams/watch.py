@@ -18,6 +18,10 @@ Shown = Event | Pulse
 class JobWatch:
     """The state of one watcher. `rev`, `percent` and `progress_at_ms` are the last that were shown."""
 
+    __slots__ = (
+        "_held", "_pulse", "end_state", "holding", "lost", "must_read", "percent", "progress_at_ms", "rev",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self.rev = 0
         self.percent = 0.0

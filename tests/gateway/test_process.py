@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -23,6 +24,7 @@ from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
 from tests.gateway.sse_client import SseClient
 
+ROOT = Path(__file__).parents[2]
 STREAMS = 300
 
 
@@ -34,7 +36,7 @@ async def gateway_process(tmp_path: Path, redis_url: str, port: int = 0) -> Asyn
         "REELWAY_DATA_DIR": str(tmp_path),
         "REELWAY_GATEWAY_KEY": KEY,
         "REELWAY_GATEWAY_PORT": str(port),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(ROOT),
     }
     log = (tmp_path / "gateway.log").open("ab")
     process = await asyncio.create_subprocess_exec(
@@ -221,3 +223,12 @@ async def test_a_slow_reader_gets_every_durable_event_and_the_newest_progress(
         assert gateway.context.metrics.slow_disconnects._value.get() == 0
     finally:
         await gateway.stop()
+
+
+def test_streams_leave_room_for_other_files() -> None:
+    program = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (600, 700));"
+        "from gateway.http.limits import most_streams; print(most_streams(10_000), most_streams(50))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "200 50"
