@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import structlog
-from redis.exceptions import RedisError
 
 from actors.kernel import telemetry
 from actors.kernel.beats import Beats
@@ -140,7 +139,8 @@ class Actor:
                 if not rung:
                     rung = await self._listen(bells)
                 delay_s = FIRST_DELAY_S
-            except (RedisError, OSError) as error:
+            except Exception as error:
+                # Whatever it was: an actor that silently takes nothing any more is worse than one that tries again.
                 if means_wait(error):
                     log.warning("actor.disconnected", stage=self.name, error=str(error))
                 else:

@@ -34,7 +34,10 @@ def stage_ended(task: Task, how: str, end: End | None, duration_s: float) -> Non
 def stage_failed(task: Task, decided: Failure, failure: BaseException) -> None:
     FAILED.labels(task.stage, decided.cls, decided.code).inc()
     facts = {"job": task.job, "stage": task.stage, "fence": task.fence, "cls": decided.cls, "code": decided.code}
-    if isinstance(failure, StageFailure):
-        log.warning("stage.failed", detail=failure.detail, **facts)
-    else:
+    if not isinstance(failure, StageFailure):
         log.error("stage.bug", exc_info=failure, **facts)
+    elif decided.cls == "permanent":
+        # Mostly what a client asked for; nothing for the operator to do.
+        log.info("stage.refused", detail=failure.detail, **facts)
+    else:
+        log.warning("stage.failed", detail=failure.detail, **facts)

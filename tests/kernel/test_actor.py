@@ -289,6 +289,24 @@ async def test_an_actor_survives_a_crash_of_redis(own_redis_server: RedisServer)
     assert len(handler.started) == 2
 
 
+async def test_an_actor_goes_on_after_a_take_that_redis_refuses(house: Installation) -> None:
+    inbox = house.keys.inbox("a", "cpu", "again")
+    await house.client.set(inbox, "not a stream")
+    actor = house.actor(Scripted(done))
+    await actor.start()
+    try:
+        job = await house.submit()
+
+        async def refused() -> bool:
+            return bool(actor._unanswered)
+
+        await eventually(refused)
+        await house.client.delete(inbox)
+        await house.until(job, State.COMPLETED)
+    finally:
+        await actor.stop()
+
+
 async def test_an_actor_stops_although_redis_is_gone(own_redis_server: RedisServer) -> None:
     house = Installation(own_redis_server.url, KernelOptions(lease_s=0.5, beat_s=0.15))
     actor = house.actor(Scripted(forever), kill_grace_s=0.2)
