@@ -23,8 +23,9 @@ use crate::{
     ends::Ends,
     execution::{Control, Execution, Stop, Watch},
     handler::{FailurePolicy, Handler, Task},
-    keys::{PRIORITIES, Partitions, new_nonce},
+    keys::{Partitions, new_nonce},
     options::{ActorOptions, KernelOptions, RedisOptions, seconds},
+    order::{Order, inboxes},
     worker::{Grant, ITEMS_PER_CALL, Worker},
 };
 
@@ -64,7 +65,7 @@ pub fn run(setup: Setup, signals: &Receiver<()>) -> io::Result<()> {
         name: worker_name(),
         link: Link::new(setup.redis.clone(), Duration::ZERO),
         doorbell: Doorbell::start(setup.redis.clone())?,
-        order: (0..setup.partitions.count()).collect(),
+        order: Order::new(&setup.partitions),
         unanswered: BTreeMap::new(),
         running: BTreeMap::new(),
         next_run: 0,
@@ -101,8 +102,8 @@ struct Actor<'a> {
     beats: Arc<Beats>,
     ends: Ends,
     signals: &'a Receiver<()>,
-    /// Partitions in the order to take from; rotated behind the one that gave last.
-    order: Vec<usize>,
+    /// Partitions in the order to take from.
+    order: Order,
     /// Partition to the nonce of a take that has not been answered yet.
     unanswered: BTreeMap<usize, String>,
     running: BTreeMap<u64, Control>,
@@ -117,7 +118,7 @@ struct Draining;
 impl Actor<'_> {
     fn work(&mut self) {
         let mut bells: BTreeMap<String, String> = BTreeMap::new();
-        let mut rung: BTreeSet<usize> = self.order.iter().copied().collect();
+        let mut rung = self.order.all();
         let mut backoff = Backoff::default();
         let mut ready = false;
         loop {
@@ -134,7 +135,7 @@ impl Actor<'_> {
                     if self.recover(&mut backoff).is_err() {
                         return;
                     }
-                    rung = self.order.iter().copied().collect();
+                    rung = self.order.all();
                 }
             }
         }
@@ -147,7 +148,7 @@ impl Actor<'_> {
         rung: &mut BTreeSet<usize>,
         ready: &mut bool,
     ) -> Result<RedisResult<()>, Draining> {
-        for partition in self.order.clone() {
+        for partition in self.order.partitions() {
             if !rung.contains(&partition) {
                 continue;
             }
@@ -193,7 +194,8 @@ impl Actor<'_> {
     ) -> RedisResult<bool> {
         let free = self.setup.actor.concurrency.max(1) - self.running.len();
         let want = free.min(ITEMS_PER_CALL);
-        let inboxes = self.inboxes(partition);
+        let stage = self.setup.handler.stage();
+        let inboxes = inboxes(self.setup.partitions.keys(partition), stage, LANE);
         // Kept until it is answered: a take whose reply was lost is repeated under the same nonce and
         // finds its grants.
         let nonce = self
@@ -215,30 +217,10 @@ impl Actor<'_> {
             self.start(grant);
         }
         bells.extend(taken.bells);
-        if granted && let Some(position) = self.order.iter().position(|one| *one == partition) {
-            self.order.rotate_left(position + 1);
+        if granted {
+            self.order.gave(partition);
         }
         Ok(granted)
-    }
-
-    /// Returned work first, then the priorities drawn at random by weight.
-    fn inboxes(&self, partition: usize) -> Vec<String> {
-        let keys = self.setup.partitions.keys(partition);
-        let stage = self.setup.handler.stage();
-        let mut inboxes = vec![keys.inbox(stage, LANE, "again")];
-        let mut left = PRIORITIES.to_vec();
-        while !left.is_empty() {
-            let total: u32 = left.iter().map(|(_, weight)| weight).sum();
-            let mut drawn = fastrand::u32(0..total);
-            let position = left.iter().position(|(_, weight)| {
-                let hit = drawn < *weight;
-                drawn = drawn.saturating_sub(*weight);
-                hit
-            });
-            let (priority, _) = left.remove(position.unwrap_or(0));
-            inboxes.push(keys.inbox(stage, LANE, priority));
-        }
-        inboxes
     }
 
     /// Waits for a ring; gives the partitions to take from.
@@ -255,27 +237,11 @@ impl Actor<'_> {
                         Ok(Err(error)) => return Ok(Err(error)),
                         Err(_) => return Ok(Err(doorbell_gone())),
                     };
-                    return Ok(Ok(self.partitions_of(&rang)));
+                    return Ok(Ok(self.order.rung(&rang)));
                 }
                 recv(self.ended) -> run => self.forget(run),
                 recv(self.signals) -> _ => return Err(Draining),
             }
-        }
-    }
-
-    fn partitions_of(&self, inboxes: &[String]) -> BTreeSet<usize> {
-        let everywhere = self.order.iter().copied();
-        let found: BTreeSet<usize> = everywhere
-            .clone()
-            .filter(|partition| {
-                let root = &self.setup.partitions.keys(*partition).root;
-                inboxes.iter().any(|inbox| inbox.starts_with(root))
-            })
-            .collect();
-        if found.is_empty() {
-            everywhere.collect()
-        } else {
-            found
         }
     }
 

@@ -10,7 +10,7 @@
 //! - [`handler`]: what a stage is to its author.
 //! - [`beats`]: heartbeats, in a thread of their own with a connection of their own.
 //! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job.
-//! - [`actor`]: the loop around them.
+//! - [`actor`]: the loop around them; `order`: in which order it reads.
 //! - [`installation`]: what must be true of Redis before a role starts.
 
 pub mod actor;
@@ -24,5 +24,6 @@ pub mod installation;
 mod items;
 pub mod keys;
 pub mod options;
+mod order;
 pub mod scripts;
 pub mod worker;

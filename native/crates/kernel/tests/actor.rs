@@ -1,138 +1,30 @@
-//! The actor loop against a live Redis: handlers that do what a test tells them to.
+//! The actor loop against a live Redis: taking, working, failing.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use redis::Connection;
+use crossbeam_channel::unbounded;
 use reelway_kernel::{
-    actor::{self, Setup},
-    handler::{Decision, FailClass, Failure, FailurePolicy, Handler, Outcome, Task},
-    installation::{self, Unfit},
-    keys::Partitions,
-    options::{ActorOptions, KernelOptions},
+    handler::{Failure, Outcome},
+    options::ActorOptions,
 };
-use support::{Server, call, field, hash, partition, submit, wait_until};
-
-type Work = dyn Fn(&Task) -> Result<Outcome, Failure> + Send + Sync;
-
-struct Stage(Box<Work>);
-
-impl Handler for Stage {
-    fn stage(&self) -> &'static str {
-        "a"
-    }
-
-    fn handle(&self, task: &Task) -> Result<Outcome, Failure> {
-        (self.0)(task)
-    }
-}
-
-struct Policy;
-
-impl FailurePolicy for Policy {
-    fn decide(&self, _attempt: u32, code: &str) -> Decision {
-        Decision {
-            class: if code == "STALLED" {
-                FailClass::Stalled
-            } else {
-                FailClass::Transient
-            },
-            code: code.to_owned(),
-            delay_ms: 60_000,
-            budget: 3,
-            error: format!(r#"{{"code":"{code}"}}"#).into(),
-            reason: format!(r#"{{"code":"{code}","message":"m"}}"#).into(),
-        }
-    }
-}
-
-fn done() -> Outcome {
-    Outcome::Done {
-        result: b"{}".to_vec(),
-        event: b"{}".to_vec(),
-    }
-}
-
-fn until_interrupted(task: &Task) -> Result<Outcome, Failure> {
-    let _ = task.interruption().recv();
-    Err(Failure::Interrupted)
-}
-
-/// An actor in a thread, with short times: leases of a second, beats every quarter.
-struct Running {
-    signals: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(
-        server: &Server,
-        change: impl FnOnce(&mut ActorOptions),
-        work: impl Fn(&Task) -> Result<Outcome, Failure> + Send + Sync + 'static,
-    ) -> Self {
-        let mut options = ActorOptions {
-            concurrency: 2,
-            drain_grace_s: 10.0,
-            ..ActorOptions::default()
-        };
-        change(&mut options);
-        let setup = Setup {
-            redis: server.options(),
-            partitions: Partitions::new(1),
-            kernel: KernelOptions {
-                lease_s: 1.0,
-                beat_s: 0.25,
-                ..KernelOptions::default()
-            },
-            actor: options,
-            handler: Arc::new(Stage(Box::new(work))),
-            policy: Arc::new(Policy),
-        };
-        let (signals, heard) = unbounded();
-        let thread = thread::spawn(move || actor::run(setup, &heard).unwrap());
-        Self { signals, thread }
-    }
-
-    fn stop(self) {
-        self.signals.send(()).unwrap();
-        self.thread.join().unwrap();
-    }
-}
-
-/// One pass of the reaper, with a recent answer as its proof of time.
-fn reap(connection: &mut Connection) {
-    let (seconds, microseconds): (u64, u64) = redis::cmd("TIME").query(connection).unwrap();
-    let now = (seconds * 1000 + microseconds / 1000).to_string();
-    let reason = r#"{"code":"WORKER_LOST","message":"m"}"#;
-    let arguments = ["1000", &now, "3", "{}", reason].map(str::to_owned);
-    call(connection, "reap", &[], &arguments).unwrap();
-}
-
-fn cancel(connection: &mut Connection, job: &str) {
-    let arguments = [job.to_owned(), "user".to_owned()];
-    call(connection, "cancel", &[partition().job(job)], &arguments).unwrap();
-}
-
-fn started() -> (Sender<Instant>, Receiver<Instant>) {
-    unbounded()
-}
+use support::{
+    Server, field, hash, partition,
+    running::{Running, cancel, done, reap, until_interrupted},
+    submit, wait_until,
+};
 
 #[test]
 fn an_idle_actor_starts_a_new_job_at_once() {
     let server = Server::start();
     let mut connection = server.connection();
-    let (tell, told) = started();
+    let (tell, told) = unbounded();
     let running = Running::start(
         &server,
         |_| {},
@@ -357,143 +249,4 @@ fn failures_and_panics_become_codes() {
         assert!(field(&mut connection, job, "reason").contains(code));
     }
     running.stop();
-}
-
-#[test]
-fn a_drain_finishes_what_runs_and_takes_nothing_new() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let (go, gone) = unbounded::<()>();
-    let running = Running::start(
-        &server,
-        |options| options.concurrency = 1,
-        move |_| {
-            gone.recv().unwrap();
-            Ok(done())
-        },
-    );
-    submit(&mut connection, "j00-a", "{}");
-    wait_until("it runs", || {
-        field(&mut connection, "j00-a", "state") == "running"
-    });
-    submit(&mut connection, "j00-b", "{}");
-    running.signals.send(()).unwrap();
-    let begun = Instant::now();
-    // Two leases long: the beats outlive the drain.
-    wait_until("time passes", || {
-        reap(&mut connection);
-        begun.elapsed() > Duration::from_secs(2)
-    });
-    go.send(()).unwrap();
-    running.thread.join().unwrap();
-    let job = hash(&mut connection, "j00-a");
-    assert_eq!(
-        (job["state"].as_str(), job["crashes"].as_str()),
-        ("completed", "0")
-    );
-    assert_eq!(field(&mut connection, "j00-b", "state"), "queued");
-}
-
-#[test]
-fn what_does_not_fit_into_the_grace_is_given_back() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    for signals in [1, 2] {
-        let grace_s = if signals == 1 { 0.3 } else { 600.0 };
-        let job = format!("j00-{signals}");
-        let running = Running::start(
-            &server,
-            |options| options.drain_grace_s = grace_s,
-            until_interrupted,
-        );
-        submit(&mut connection, &job, "{}");
-        wait_until("it runs", || {
-            field(&mut connection, &job, "state") == "running"
-        });
-        for _ in 0..signals {
-            running.signals.send(()).unwrap();
-        }
-        running.thread.join().unwrap();
-        let found = hash(&mut connection, &job);
-        assert_eq!(found["state"], "queued");
-        assert_eq!(found["inbox"], "in:a:cpu:again");
-        assert_eq!(
-            (found["attempt"].as_str(), found["crashes"].as_str()),
-            ("0", "0")
-        );
-        assert!(found["reason"].contains("WORKER_STOPPING"));
-        // Out of the way of the next round.
-        cancel(&mut connection, &job);
-    }
-}
-
-#[test]
-fn work_goes_on_over_a_crash_of_redis() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let (go, gone) = unbounded::<()>();
-    let count = Arc::new(AtomicUsize::new(0));
-    let running = Running::start(&server, |_| {}, {
-        let count = Arc::clone(&count);
-        move |_| {
-            count.fetch_add(1, Ordering::SeqCst);
-            gone.recv().unwrap();
-            Ok(done())
-        }
-    });
-    submit(&mut connection, "j00-a", "{}");
-    wait_until("it runs", || count.load(Ordering::SeqCst) == 1);
-    server.kill();
-    go.send(()).unwrap();
-    server.start_again();
-    let mut connection = server.connection();
-    wait_until("it completes", || {
-        field(&mut connection, "j00-a", "state") == "completed"
-    });
-    submit(&mut connection, "j00-b", "{}");
-    go.send(()).unwrap();
-    wait_until("the next one too", || {
-        field(&mut connection, "j00-b", "state") == "completed"
-    });
-    assert_eq!(count.load(Ordering::SeqCst), 2);
-    running.stop();
-}
-
-#[test]
-fn an_actor_stops_although_redis_is_gone() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let change = |options: &mut ActorOptions| {
-        options.drain_grace_s = 0.1;
-        options.kill_grace_s = 0.2;
-    };
-    let running = Running::start(&server, change, until_interrupted);
-    submit(&mut connection, "j00-a", "{}");
-    wait_until("it runs", || {
-        field(&mut connection, "j00-a", "state") == "running"
-    });
-    server.kill();
-    let begun = Instant::now();
-    running.stop();
-    assert!(begun.elapsed() < Duration::from_secs(4));
-    server.start_again();
-}
-
-#[test]
-fn a_redis_that_does_not_fit_is_refused() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let (_signals, heard) = unbounded();
-    let options = server.options();
-    installation::check(&options, &Partitions::new(4), &heard).unwrap();
-    let other = installation::check(&options, &Partitions::new(5), &heard).unwrap_err();
-    assert!(other.to_string().contains("made with 4"), "{other}");
-    redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory-policy")
-        .arg("allkeys-lru")
-        .exec(&mut connection)
-        .unwrap();
-    let evicting = installation::check(&options, &Partitions::new(4), &heard);
-    assert!(matches!(evicting, Err(Unfit::Evicts(policy)) if policy == "allkeys-lru"));
 }

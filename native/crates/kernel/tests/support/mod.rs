@@ -8,6 +8,8 @@
     reason = "these are tests"
 )]
 
+pub(crate) mod running;
+
 use std::{
     collections::HashMap,
     env, fs,

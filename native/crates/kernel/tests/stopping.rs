@@ -1,0 +1,164 @@
+//! The actor loop against a live Redis: drains, and a Redis that goes away.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod support;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::unbounded;
+use reelway_kernel::{
+    installation::{self, Unfit},
+    keys::Partitions,
+    options::ActorOptions,
+};
+use support::{
+    Server, field, hash,
+    running::{Running, cancel, done, reap, until_interrupted},
+    submit, wait_until,
+};
+
+#[test]
+fn a_drain_finishes_what_runs_and_takes_nothing_new() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let (go, gone) = unbounded::<()>();
+    let running = Running::start(
+        &server,
+        |options| options.concurrency = 1,
+        move |_| {
+            gone.recv().unwrap();
+            Ok(done())
+        },
+    );
+    submit(&mut connection, "j00-a", "{}");
+    wait_until("it runs", || {
+        field(&mut connection, "j00-a", "state") == "running"
+    });
+    submit(&mut connection, "j00-b", "{}");
+    running.signals.send(()).unwrap();
+    let begun = Instant::now();
+    // Two leases long: the beats outlive the drain.
+    wait_until("time passes", || {
+        reap(&mut connection);
+        begun.elapsed() > Duration::from_secs(2)
+    });
+    go.send(()).unwrap();
+    running.thread.join().unwrap();
+    let job = hash(&mut connection, "j00-a");
+    assert_eq!(
+        (job["state"].as_str(), job["crashes"].as_str()),
+        ("completed", "0")
+    );
+    assert_eq!(field(&mut connection, "j00-b", "state"), "queued");
+}
+
+#[test]
+fn what_does_not_fit_into_the_grace_is_given_back() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    for signals in [1, 2] {
+        let grace_s = if signals == 1 { 0.3 } else { 600.0 };
+        let job = format!("j00-{signals}");
+        let running = Running::start(
+            &server,
+            |options| options.drain_grace_s = grace_s,
+            until_interrupted,
+        );
+        submit(&mut connection, &job, "{}");
+        wait_until("it runs", || {
+            field(&mut connection, &job, "state") == "running"
+        });
+        for _ in 0..signals {
+            running.signals.send(()).unwrap();
+        }
+        running.thread.join().unwrap();
+        let found = hash(&mut connection, &job);
+        assert_eq!(found["state"], "queued");
+        assert_eq!(found["inbox"], "in:a:cpu:again");
+        assert_eq!(
+            (found["attempt"].as_str(), found["crashes"].as_str()),
+            ("0", "0")
+        );
+        assert!(found["reason"].contains("WORKER_STOPPING"));
+        // Out of the way of the next round.
+        cancel(&mut connection, &job);
+    }
+}
+
+#[test]
+fn work_goes_on_over_a_crash_of_redis() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let (go, gone) = unbounded::<()>();
+    let count = Arc::new(AtomicUsize::new(0));
+    let running = Running::start(&server, |_| {}, {
+        let count = Arc::clone(&count);
+        move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            gone.recv().unwrap();
+            Ok(done())
+        }
+    });
+    submit(&mut connection, "j00-a", "{}");
+    wait_until("it runs", || count.load(Ordering::SeqCst) == 1);
+    server.kill();
+    go.send(()).unwrap();
+    server.start_again();
+    let mut connection = server.connection();
+    wait_until("it completes", || {
+        field(&mut connection, "j00-a", "state") == "completed"
+    });
+    submit(&mut connection, "j00-b", "{}");
+    go.send(()).unwrap();
+    wait_until("the next one too", || {
+        field(&mut connection, "j00-b", "state") == "completed"
+    });
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    running.stop();
+}
+
+#[test]
+fn an_actor_stops_although_redis_is_gone() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let change = |options: &mut ActorOptions| {
+        options.drain_grace_s = 0.1;
+        options.kill_grace_s = 0.2;
+    };
+    let running = Running::start(&server, change, until_interrupted);
+    submit(&mut connection, "j00-a", "{}");
+    wait_until("it runs", || {
+        field(&mut connection, "j00-a", "state") == "running"
+    });
+    server.kill();
+    let begun = Instant::now();
+    running.stop();
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    server.start_again();
+}
+
+#[test]
+fn a_redis_that_does_not_fit_is_refused() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let (_signals, heard) = unbounded();
+    let options = server.options();
+    installation::check(&options, &Partitions::new(4), &heard).unwrap();
+    let other = installation::check(&options, &Partitions::new(5), &heard).unwrap_err();
+    assert!(other.to_string().contains("made with 4"), "{other}");
+    redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory-policy")
+        .arg("allkeys-lru")
+        .exec(&mut connection)
+        .unwrap();
+    let evicting = installation::check(&options, &Partitions::new(4), &heard);
+    assert!(matches!(evicting, Err(Unfit::Evicts(policy)) if policy == "allkeys-lru"));
+}

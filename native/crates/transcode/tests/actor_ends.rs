@@ -1,0 +1,210 @@
+//! `reelway-transcode run` as a process: kills, cancels, stalls, full disks and deploys.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+#[path = "../../kernel/tests/support/mod.rs"]
+mod kernel;
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use kernel::{Server, call, field, partition, wait_until};
+use process::{Actor, is_running, submit, work_files};
+use serde_json::json;
+use support::{Bench, audio_plan, maker, programs, video_plan};
+
+#[test]
+fn a_killed_actor_leaves_no_ffmpeg_and_another_one_finishes() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 20);
+    let actor = Actor::start(&server, bench.directory.path(), |_| {});
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        video_plan("webm", (320, 180), 0, Some(1)),
+    );
+    wait_until("ffmpeg runs", || !actor.children().is_empty());
+    let children = actor.children();
+    drop(actor);
+    let begun = Instant::now();
+    wait_until("ffmpeg is gone", || {
+        children.iter().all(|id| !is_running(*id))
+    });
+    assert!(begun.elapsed() < Duration::from_secs(2));
+
+    let _other = Actor::start(&server, bench.directory.path(), |_| {});
+    wait_until("the other one finishes", || {
+        let (seconds, microseconds): (u64, u64) =
+            redis::cmd("TIME").query(&mut connection).unwrap();
+        let now = (seconds * 1000 + microseconds / 1000).to_string();
+        let reason = r#"{"code":"WORKER_LOST","message":"m"}"#;
+        let arguments = ["2000", &now, "3", "{}", reason].map(str::to_owned);
+        call(&mut connection, "reap", &[], &arguments).unwrap();
+        field(&mut connection, "j00-a", "stage") == "store"
+    });
+}
+
+#[test]
+fn a_cancelled_job_ends_its_ffmpeg_and_leaves_no_result() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 60);
+    let actor = Actor::start(&server, bench.directory.path(), |_| {});
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        video_plan("webm", (320, 180), 0, Some(1)),
+    );
+    wait_until("progress arrives", || {
+        field(&mut connection, "j00-a", "progress").contains("speed")
+    });
+    let children = actor.children();
+    let arguments = ["j00-a".to_owned(), "user".to_owned()];
+    call(
+        &mut connection,
+        "cancel",
+        &[partition().job("j00-a")],
+        &arguments,
+    )
+    .unwrap();
+    wait_until("it is cancelled", || {
+        field(&mut connection, "j00-a", "state") == "cancelled"
+    });
+    assert!(children.iter().all(|id| !is_running(*id)));
+    let results: Vec<_> = work_files(&bench, "j00-a")
+        .into_iter()
+        .filter(|file| file.ends_with("output.webm"))
+        .collect();
+    assert!(results.is_empty(), "{results:?}");
+}
+
+#[test]
+fn an_ffmpeg_that_stands_still_is_ended() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 1);
+    let fake = bench.path("fake");
+    fs::write(
+        &fake,
+        "#!/bin/sh\nwhile :; do echo frame=1; echo out_time_us=1000; echo speed=0.1x; echo progress=continue; \
+         sleep 0.05; done\n",
+    )
+    .unwrap();
+    fs::set_permissions(&fake, PermissionsExt::from_mode(0o755)).unwrap();
+    let actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["ffmpeg"] = json!(fake);
+        settings["actor"]["stall_timeout_s"] = json!(0.5);
+    });
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        audio_plan("mp3", 1),
+    );
+    wait_until("it is delayed", || {
+        field(&mut connection, "j00-a", "state") == "delayed"
+    });
+    assert!(field(&mut connection, "j00-a", "reason").contains("STALLED"));
+    assert!(actor.children().is_empty());
+}
+
+#[test]
+fn a_file_that_changes_is_movement() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 1);
+    let fake = bench.path("fake");
+    let script = format!(
+        "#!/bin/sh\nfor last; do :; done\ncase $last in file:*) n=0; while [ $n -lt 30 ]; do echo x >> \"${{last#file:}}\"; \
+         sleep 0.1; n=$((n+1)); done;; esac\nexec {} \"$@\"\n",
+        maker().display()
+    );
+    fs::write(&fake, script).unwrap();
+    fs::set_permissions(&fake, PermissionsExt::from_mode(0o755)).unwrap();
+    let _actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["ffmpeg"] = json!(fake);
+        settings["actor"]["stall_timeout_s"] = json!(1.0);
+    });
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        audio_plan("mp3", 1),
+    );
+    wait_until("store is next", || {
+        assert_ne!(field(&mut connection, "j00-a", "state"), "delayed");
+        field(&mut connection, "j00-a", "stage") == "store"
+    });
+}
+
+#[test]
+fn a_full_disk_delays_the_job_and_leaves_no_rest() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 8);
+    for (number, program) in programs().iter().enumerate() {
+        let job = format!("j00-{number}");
+        // No file of the actor may grow beyond 100 blocks of 512 bytes, and none of its ffmpeg.
+        let actor = Actor::start_by(
+            &["sh", "-c", "ulimit -f 100; exec \"$@\"", "sh"],
+            &server,
+            bench.directory.path(),
+            |settings| {
+                settings["ffmpeg"] = json!(program);
+            },
+        );
+        submit(&mut connection, &bench, &job, &clip, audio_plan("wav", 1));
+        wait_until("it is delayed", || {
+            field(&mut connection, &job, "state") == "delayed"
+        });
+        assert!(field(&mut connection, &job, "reason").contains("DISK_FULL"));
+        let rests = work_files(&bench, &job);
+        assert!(
+            rests.iter().all(|file| file.ends_with("source")),
+            "{rests:?}"
+        );
+        drop(actor);
+    }
+}
+
+#[test]
+fn a_deploy_gives_back_what_does_not_fit_and_spends_nothing() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 60);
+    let actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["actor"]["drain_grace_s"] = json!(0.3);
+    });
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        video_plan("webm", (320, 180), 0, Some(1)),
+    );
+    wait_until("ffmpeg runs", || !actor.children().is_empty());
+    let children = actor.children();
+    actor.signal("-TERM");
+    let (status, _) = actor.end();
+    assert!(status.success());
+    assert!(children.iter().all(|id| !is_running(*id)));
+    assert_eq!(field(&mut connection, "j00-a", "state"), "queued");
+    assert_eq!(
+        field(&mut connection, "j00-a", "inbox"),
+        "in:transcode:cpu:again"
+    );
+    assert_eq!(field(&mut connection, "j00-a", "attempt"), "0");
+}
