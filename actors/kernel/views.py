@@ -1,9 +1,11 @@
 """Reading jobs: one hash, one listing page, one log. Reads change nothing."""
 
+from typing import NamedTuple
+
 import msgspec
 import redis.asyncio
 
-from actors.kernel.keys import Partitions
+from actors.kernel.keys import Keys, Partitions
 from actors.kernel.scripts import text
 from actors.kernel.states import TERMINAL, State
 
@@ -132,29 +134,54 @@ async def list_jobs(
     more than 2000 rows, so it can be short and still have a cursor.
     """
     keys = partitions.keys(partitions.of_tenant(tenant))
-    highest, last_seen = "+inf", None
-    if before is not None:
-        score, _, last_seen = before.partition("-")
-        highest = str(int(score))
+    first = place = None if before is None else _Place.parse(before)
     found: list[JobView] = []
-    cursor, offset, scanned = before, 0, 0
-    while scanned < LONGEST_SCAN:
-        page = await client.execute_command(  # type: ignore[no-untyped-call]
-            "ZREVRANGEBYSCORE", keys.jobs(tenant), highest, "-inf", "WITHSCORES", "LIMIT", offset, PAGE
-        )
-        rows = list(zip(page[::2], page[1::2], strict=True))
+    offset = 0
+    while offset < LONGEST_SCAN:
+        rows = await _rows(client, keys.jobs(tenant), first, offset)
         offset += len(rows)
-        scanned += len(rows)
-        for member, score in rows:
-            job = text(member)
-            if last_seen is not None and str(int(score)) == highest and job >= last_seen:
-                continue
-            seen = await read_job(client, partitions, job)
+        # New jobs push the rows down while they are read, so rows can come again.
+        fresh = [row for row in rows if place is None or row < place]
+        for row, fields in zip(fresh, await _hashes(client, keys, fresh), strict=True):
+            seen = view(row.job, fields) if fields else None
             if seen is not None and (state is None or seen.state == state):
                 if len(found) == limit:
-                    return found, cursor
+                    return found, str(place)
                 found.append(seen)
-            cursor = f"{int(score)}-{job}"
+            place = row
         if len(rows) < PAGE:
             return found, None
-    return found, cursor
+    return found, str(place)
+
+
+class _Place(NamedTuple):
+    """A row of a listing; later rows compare as smaller. As text, the cursor."""
+
+    score: int
+    job: str
+
+    @classmethod
+    def parse(cls, cursor: str) -> "_Place":
+        score, _, job = cursor.partition("-")
+        return cls(int(score), job)
+
+    def __str__(self) -> str:
+        return f"{self.score}-{self.job}"
+
+
+async def _rows(client: redis.asyncio.Redis, listing: str, highest: _Place | None, offset: int) -> list[_Place]:
+    bound = "+inf" if highest is None else highest.score
+    page: list[bytes] = await client.execute_command(  # type: ignore[no-untyped-call]
+        "ZREVRANGEBYSCORE", listing, bound, "-inf", "WITHSCORES", "LIMIT", offset, PAGE
+    )
+    return [_Place(int(score), text(job)) for job, score in zip(page[::2], page[1::2], strict=True)]
+
+
+async def _hashes(client: redis.asyncio.Redis, keys: Keys, rows: list[_Place]) -> list[dict[str, bytes]]:
+    if not rows:
+        return []
+    async with client.pipeline(transaction=False) as pipeline:
+        for row in rows:
+            pipeline.hgetall(keys.job(row.job))
+        replies = await pipeline.execute()
+    return [{text(name): value for name, value in fields.items()} for fields in replies]

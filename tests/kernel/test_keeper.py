@@ -237,6 +237,16 @@ async def test_a_feed_that_was_lost_begins_under_a_new_epoch(house: Installation
     assert await house.client.xlen(house.keys.feed) == 1
 
 
+async def test_a_lost_epoch_comes_back_with_the_next_round(house: Installation) -> None:
+    await house.submit()
+    known = await house.client.get(house.keys.epoch)
+    await house.keeper.reconcile("00", "0")
+    assert await house.client.get(house.keys.epoch) == known
+    await house.client.delete(house.keys.epoch)
+    await house.keeper.reconcile("00", "0")
+    assert await house.client.get(house.keys.epoch) is not None
+
+
 async def test_progress_never_evicts_a_durable_event(house: Installation) -> None:
     job = await house.submit()
     (grant,) = await take(house)

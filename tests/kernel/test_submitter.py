@@ -133,19 +133,23 @@ async def test_an_absent_redis_is_reported_after_the_patience(own_redis_server: 
     await house.client.aclose()
 
 
-async def test_listing_pages_are_complete_and_newest_first(house: Installation) -> None:
-    jobs = [(await house.submitter.submit(submission())).job for _ in range(23)]
+@pytest.mark.parametrize("new_jobs", [0, 3])
+async def test_listing_pages_are_complete_and_newest_first(house: Installation, new_jobs: int) -> None:
+    submitted = await asyncio.gather(*(house.submitter.submit(submission()) for _ in range(130)))
+    jobs = [answer.job for answer in submitted]
     seen: list[str] = []
     created: list[int] = []
     cursor: str | None = None
-    for _ in range(10):
-        page, cursor = await list_jobs(house.client, house.partitions, "t", before=cursor, limit=5)
+    for _ in range(30):
+        page, cursor = await list_jobs(house.client, house.partitions, "t", before=cursor, limit=7)
+        for _ in range(new_jobs):
+            await house.submit()
         seen += [view.job for view in page]
         created += [view.created_at_ms for view in page]
         if cursor is None:
             break
     assert sorted(seen) == sorted(jobs)
-    assert len(seen) == len(set(seen)) == 23
+    assert len(seen) == len(set(seen))
     assert created == sorted(created, reverse=True)
 
 

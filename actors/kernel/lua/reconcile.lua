@@ -78,6 +78,8 @@ local function repair(id)
   end
 end
 
+-- Once a round: a feed whose epoch alone was lost would be without an identity for ever.
+if ARGV[5] == '0' then redis.call('SET', EPOCH, string.format('%x', NOW), 'NX') end
 for index = 1, #page[2], 2 do repair(page[2][index]) end
 flush()
 return repairs
