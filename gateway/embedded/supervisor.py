@@ -29,11 +29,11 @@ ACTORS = ("ingest", "fetch", "store", "notify")
 _STARTS_WITHIN_S = 30.0
 _LOADS_WITHIN_S = 300.0
 _TICK_S = 0.005
-_USERS_CHECK_S = 0.1
+_USERS_CHECK_S = 0.05
 _LOOK_AGAIN_S = 5.0
 _INSISTS_EVERY_S = 0.25
 # So that the next command of a shell loop finds the instance of the one before.
-_LINGERS_S = 0.3
+_LINGERS_S = 0.2
 
 
 class AlreadyServed(Exception):
