@@ -80,3 +80,8 @@ def test_the_checks_type_what_the_readme_says() -> None:
     ):
         assert command in readme
         assert command in checks
+
+
+def test_the_index_names_every_page() -> None:
+    index = (DOCS / "README.md").read_text("utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"({page.name})" not in index] == []
