@@ -23,16 +23,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class RedisSettings(Section, frozen=True):
-    url: Annotated[str, Meta(description="redis://, rediss:// or unix:// address")] = "redis://127.0.0.1:6379/0"
+    url: Annotated[str, Meta(description="redis:// or unix:// address; rediss:// for all roles but transcode")] = (
+        "redis://127.0.0.1:6379/0"
+    )
     username: Annotated[str | None, Meta(description="ACL user")] = None
     password: Annotated[Secret | None, Meta(description="its password")] = None
     partitions: Annotated[
         int, Meta(ge=1, le=100, description="key partitions; fixed once the first role has started")
     ] = 16
-    durability: Annotated[
-        Literal["everysec", "always"],
-        Meta(description="always: a submission is answered when Redis has it on disk"),
-    ] = "everysec"
 
 
 class KernelSettings(Section, frozen=True):

@@ -27,7 +27,7 @@ def describe() -> Machine:
         processor=models[0] if models else platform.processor(),
         cores=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {platform.release().partition('-')[0]}",
         python=platform.python_version(),
         load_at_start=round(os.getloadavg()[0], 2),
     )

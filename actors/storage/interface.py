@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
 
 
 class StorageError(Exception):
@@ -68,13 +67,3 @@ class Storage(Protocol):
 
     async def empty_trash(self) -> None:
         """Delete what an interrupted delete left behind."""
-
-
-def open_storage(url: str) -> Storage:
-    """The storage behind an address (`file:///path`). Raises StorageError for others."""
-    from actors.storage.local import LocalStorage
-
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return LocalStorage(Path(unquote(parts.path)))
-    raise StorageError(f"The storage {parts.scheme or url!r} is not supported: use file:///path.")

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from tests.command.pacing import audio_seconds, paced_site
 from tests.command.reelway import LOOPBACK, Reelway, Up, finish
 from tests.command.waiting import wait_for
 from tests.media_samples import MediaFactory
-
-LONGEST_OVERHEAD_S = 2.5
 
 
 def test_clip_becomes_mp3(reelway: Reelway, clip: Path, ffmpeg: Path) -> None:
@@ -68,26 +65,6 @@ def test_two_conversions_at_once_in_one_data_directory(reelway: Reelway, clip: P
     assert len({one.json()["id"] for one in ended}) == 2
     for number in range(2):
         assert (reelway.folder / f"out{number}.mp3").stat().st_size > 0
-
-
-def test_short_clip_costs_little_more_than_ffmpeg_alone(
-    reelway: Reelway, media_factory: MediaFactory, clip: Path, ffmpeg: Path
-) -> None:
-    began = time.monotonic()
-    media_factory.run(["-i", str(clip), "-vn", "-c:a", "libmp3lame", "-b:a", "192k", str(reelway.folder / "bare.mp3")])
-    bare_s = time.monotonic() - began
-    overheads = []
-    for number in range(5):
-        began = time.monotonic()
-        assert reelway.run("convert", str(clip), "-o", f"{number}.mp3", "--json").code == 0
-        wait_for(lambda: not reelway.processes(), "everything has stopped")
-        overheads.append(time.monotonic() - began - bare_s)
-        if overheads[-1] <= LONGEST_OVERHEAD_S:
-            return
-    told = f"{overheads} s longer than ffmpeg's {bare_s:.2f} s"
-    if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):
-        pytest.skip(f"the machine has other work: {told}")
-    pytest.fail(told)
 
 
 BAD_INPUT = {

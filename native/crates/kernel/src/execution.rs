@@ -13,7 +13,7 @@ use crate::{
     beats::Beats,
     ends::{Ending, Ends},
     handler::{BUG_CODE, Failure, FailurePolicy, Handler, Outcome, STALLED_CODE, Task},
-    worker::{Commit, Fail, Pulse, Release},
+    worker::{Commit, Fail, FailClass, Pulse, Release},
 };
 
 const STOPPING: &[u8] =
@@ -251,6 +251,17 @@ impl Execution {
                 code = decided.code,
                 detail,
                 "stage.bug"
+            );
+        } else if decided.class == FailClass::Permanent {
+            // Mostly what a client asked for; nothing for the operator to do.
+            tracing::info!(
+                job,
+                stage,
+                fence,
+                cls = class,
+                code = decided.code,
+                detail,
+                "stage.refused"
             );
         } else {
             tracing::warn!(
