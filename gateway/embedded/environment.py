@@ -33,7 +33,6 @@ def child_environment(
         "REELWAY_REDIS_URL": f"unix://{quote(str(redis_socket))}",
         "REELWAY_REDIS_USERNAME": "",
         "REELWAY_REDIS_PASSWORD": "",
-        "REELWAY_REDIS_DURABILITY": "always",
         "REELWAY_STORAGE_URL": directory.storage.as_uri(),
         "REELWAY_GATEWAY_HOST": host,
         "REELWAY_GATEWAY_PORT": str(port),
