@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench import convert
 from bench.throughput import Report, markdown, measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,3 +28,9 @@ def test_a_small_run_reports_both_halves() -> None:
 def test_the_page_shows_the_committed_figures(result: Path) -> None:
     report = msgspec.json.decode(result.read_bytes(), type=Report)
     assert markdown(report).strip() in (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+
+
+def test_the_page_shows_the_committed_figures_of_a_conversion() -> None:
+    stored = (ROOT / "bench" / "results" / "convert.json").read_bytes()
+    report = msgspec.json.decode(stored, type=convert.Report)
+    assert convert.markdown(report).strip() in (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
