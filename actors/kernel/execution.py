@@ -147,7 +147,16 @@ class Execution:
     async def _commit(self, result: Next | Done) -> End:
         task = self.task
         if isinstance(result, Next):
-            commit = Commit(task.job, task.fence, "next", result.stage, result.lane, result.input, result.refs)
+            commit = Commit(
+                job=task.job,
+                fence=task.fence,
+                kind="next",
+                stage=result.stage,
+                lane=result.lane,
+                body=result.input,
+                refs=result.refs,
+                percent=task.percent,
+            )
         else:
             commit = Commit(task.job, task.fence, "done", "", "", result.result, (), result.event)
         return await self._ends.commit.end(self._partition, commit)

@@ -93,6 +93,8 @@ class Commit(msgspec.Struct, frozen=True):
     refs: tuple[str, ...] = ()
     data: bytes = b"{}"
     """done: the data of job.completed, a JSON object."""
+    percent: float | None = None
+    """next: how far the whole job has come, if the stage reported it."""
 
 
 class Fail(msgspec.Struct, frozen=True):
@@ -121,14 +123,18 @@ class Release(msgspec.Struct, frozen=True):
 Item = TypeVar("Item", Beat, Commit, Fail, Release)
 
 
+def _percent(percent: float | None) -> str:
+    return "" if percent is None else f"{percent:.2f}"
+
+
 def _beat_arguments(beat: Beat) -> list[Argument]:
-    percent = "" if beat.percent is None else f"{beat.percent:.2f}"
-    return [beat.job, beat.fence, percent, beat.progress]
+    return [beat.job, beat.fence, _percent(beat.percent), beat.progress]
 
 
 def _commit_arguments(commit: Commit) -> list[Argument]:
     refs = msgspec.json.encode(commit.refs)
-    return [commit.job, commit.fence, commit.kind, commit.stage, commit.lane, commit.body, refs, commit.data]
+    where: list[Argument] = [commit.job, commit.fence, commit.kind, commit.stage, commit.lane]
+    return [*where, _percent(commit.percent), commit.body, refs, commit.data]
 
 
 def _fail_arguments(fail: Fail) -> list[Argument]:

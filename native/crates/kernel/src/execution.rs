@@ -213,7 +213,13 @@ impl Execution {
             (Some(Stop::Fenced), _) => ("fenced", None),
             (Some(Stop::Deadline), _) => ("deadline", None),
             (_, Ok(result)) => {
-                let commit = Commit { job, fence, result };
+                let percent = Some(self.task.reported().percent);
+                let commit = Commit {
+                    job,
+                    fence,
+                    result,
+                    percent,
+                };
                 ("commit", self.ends.end(Ending::Commit(commit)))
             }
             (Some(Stop::Cancel), Err(_)) => ("cancel", self.ends.end(release(CANCELLING))),

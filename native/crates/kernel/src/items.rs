@@ -162,6 +162,8 @@ pub struct Commit {
     pub job: String,
     pub fence: String,
     pub result: Outcome,
+    /// How far the whole job has come, 0 to 100, if the stage reported it.
+    pub percent: Option<f64>,
 }
 
 /// What the kernel does about an error.

@@ -56,10 +56,9 @@ impl Worker<'_> {
     pub fn beat(&mut self, keys: &Keys, beats: &[Beat]) -> RedisResult<Vec<Pulse>> {
         let mut arguments = vec![self.options.lease_ms().to_string().into()];
         for beat in beats {
-            let percent = beat.percent.map(|percent| format!("{percent:.2}"));
             arguments.push(beat.job.clone().into());
             arguments.push(beat.fence.clone().into());
-            arguments.push(percent.unwrap_or_default().into());
+            arguments.push(percent_argument(beat.percent));
             arguments.push(beat.progress.clone());
         }
         let jobs = beats.iter().map(|beat| keys.job(&beat.job)).collect();
@@ -81,10 +80,11 @@ impl Worker<'_> {
                 } => {
                     let refs = serde_json::to_vec(refs).unwrap_or_else(|_| b"[]".to_vec());
                     arguments.extend([b"next".to_vec(), stage.clone().into(), lane.clone().into()]);
+                    arguments.push(percent_argument(commit.percent));
                     arguments.extend([input.clone(), refs, b"{}".to_vec()]);
                 }
                 Outcome::Done { result, event } => {
-                    arguments.extend([b"done".to_vec(), Vec::new(), Vec::new()]);
+                    arguments.extend([b"done".to_vec(), Vec::new(), Vec::new(), Vec::new()]);
                     arguments.extend([result.clone(), b"[]".to_vec(), event.clone()]);
                 }
             }
@@ -210,4 +210,11 @@ fn bytes(value: Value) -> RedisResult<Vec<u8>> {
 
 fn unexpected(detail: String) -> RedisError {
     (ErrorKind::UnexpectedReturnType, "unexpected reply", detail).into()
+}
+
+fn percent_argument(percent: Option<f64>) -> Vec<u8> {
+    percent
+        .map(|percent| format!("{percent:.2}"))
+        .unwrap_or_default()
+        .into()
 }

@@ -289,6 +289,9 @@ fn commit(item: &Value) -> Commit {
         job: text(item, "job"),
         fence: text(item, "fence"),
         result,
+        percent: item["percent"]
+            .as_str()
+            .map(|percent| percent.parse().unwrap()),
     }
 }
 
