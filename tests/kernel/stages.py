@@ -121,3 +121,9 @@ async def eventually(
 
 async def done(task: Task) -> Result:
     return Done(b"{}")
+
+
+async def forever(task: Task) -> Result:
+    """Ends only when it is stopped."""
+    await asyncio.Event().wait()
+    return Done(b"{}")

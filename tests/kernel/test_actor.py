@@ -2,27 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.kernel import Done, KernelOptions, Next, Result, State, Task
-from actors.kernel.scripts import script, text
-from tests.conftest import RedisServer
-from tests.kernel.proxy import LossyProxy
-from tests.kernel.stages import Installation, Scripted, done, eventually
-
-
-@pytest.fixture
-async def house(redis_url: str, kernel_options: KernelOptions) -> AsyncIterator[Installation]:
-    installation = Installation(redis_url, kernel_options)
-    yield installation
-    await installation.client.aclose()
-
-
-async def forever(task: Task) -> Result:
-    await asyncio.Event().wait()
-    return Done(b"{}")
+from actors.kernel import Done, Next, Result, State, Task
+from actors.kernel.scripts import text
+from tests.kernel.stages import Installation, Scripted, done, eventually, forever
 
 
 async def test_a_chain_of_stages_runs_in_order(house: Installation) -> None:
@@ -189,49 +174,6 @@ async def test_a_fenced_handler_is_stopped(house: Installation) -> None:
     assert (await house.read(job)).fence == "9.other"
 
 
-async def test_drain_lets_a_running_job_finish_while_beats_go_on(house: Installation) -> None:
-    async def long(task: Task) -> Result:
-        await asyncio.sleep(house.options.lease_s * 2)
-        return Done(b"{}")
-
-    handler = Scripted(long)
-    actor = house.actor(handler, drain_grace_s=10)
-    await actor.start()
-    job = await house.submit()
-    await house.until(job, State.RUNNING)
-    draining = asyncio.create_task(actor.drain())
-    while not draining.done():
-        assert await house.reap() == {}
-        await asyncio.sleep(0.02)
-    await actor.stop()
-    assert (await house.read(job)).state == State.COMPLETED
-    assert len(handler.started) == 1
-
-
-async def test_a_draining_actor_takes_nothing_new(house: Installation) -> None:
-    handler = Scripted(done)
-    actor = house.actor(handler)
-    await actor.start()
-    await actor.ready()
-    await actor.drain()
-    job = await house.submit()
-    await actor.stop()
-    assert (await house.read(job)).state == State.QUEUED
-
-
-async def test_what_does_not_fit_into_the_grace_is_given_back_uncharged(house: Installation) -> None:
-    actor = house.actor(Scripted(forever), drain_grace_s=0.05)
-    await actor.start()
-    job = await house.submit()
-    await house.until(job, State.RUNNING)
-    await actor.drain()
-    await actor.stop()
-    seen = await house.read(job)
-    assert (seen.state, seen.attempt, seen.crashes) == (State.QUEUED, 0, 0)
-    async with house.running(house.actor(Scripted(done))):
-        await house.until(job, State.COMPLETED)
-
-
 @pytest.mark.parametrize("wrong", [None, KeyError("x")])
 async def test_a_bug_of_a_handler_is_an_error_of_the_job_not_of_the_actor(
     house: Installation, wrong: Exception | None
@@ -245,113 +187,6 @@ async def test_a_bug_of_a_handler_is_an_error_of_the_job_not_of_the_actor(
         job = await house.submit()
         seen = await house.until(job, State.DELAYED)
         assert seen.attempt == 1
-
-
-@pytest.mark.parametrize("verb", ["take", "commit"])
-async def test_a_lost_reply_changes_nothing(own_redis_server: RedisServer, verb: str) -> None:
-    proxy = LossyProxy(own_redis_server.directory / "proxy.sock", own_redis_server.socket)
-    await proxy.start()
-    house = Installation(own_redis_server.url, KernelOptions(lease_s=0.6, beat_s=0.15))
-    behind = Installation(proxy.url, house.options)
-    handler = Scripted(done)
-    try:
-        async with behind.running(behind.actor(handler)):
-            proxy.lose_next_reply(script(verb).digest.encode())
-            job = await house.submit()
-            await asyncio.wait_for(proxy.lost.wait(), 5)
-            seen = await house.until(job, State.COMPLETED)
-    finally:
-        await house.client.aclose()
-        await behind.client.aclose()
-        await proxy.stop()
-    assert (len(handler.started), seen.takes, seen.crashes) == (1, 1, 0)
-
-
-async def test_an_actor_survives_a_crash_of_redis(own_redis_server: RedisServer) -> None:
-    house = Installation(own_redis_server.url, KernelOptions(lease_s=5, beat_s=0.15))
-    release = asyncio.Event()
-
-    async def work(task: Task) -> Result:
-        await release.wait()
-        return Done(b"{}")
-
-    handler = Scripted(work)
-    async with house.running(house.actor(handler)):
-        running = await house.submit()
-        await house.until(running, State.RUNNING)
-        own_redis_server.kill()
-        own_redis_server.start()
-        waiting = await house.submit()
-        release.set()
-        await house.until(running, State.COMPLETED)
-        await house.until(waiting, State.COMPLETED, within_s=5)
-    await house.client.aclose()
-    assert len(handler.started) == 2
-
-
-async def test_an_actor_goes_on_after_a_take_that_redis_refuses(house: Installation) -> None:
-    inbox = house.keys.inbox("a", "cpu", "again")
-    await house.client.set(inbox, "not a stream")
-    actor = house.actor(Scripted(done))
-    await actor.start()
-    try:
-        job = await house.submit()
-
-        async def refused() -> bool:
-            return bool(actor._unanswered)
-
-        await eventually(refused)
-        await house.client.delete(inbox)
-        await house.until(job, State.COMPLETED)
-    finally:
-        await actor.stop()
-
-
-async def test_an_actor_stops_although_redis_is_gone(own_redis_server: RedisServer) -> None:
-    house = Installation(own_redis_server.url, KernelOptions(lease_s=0.5, beat_s=0.15))
-    actor = house.actor(Scripted(forever), kill_grace_s=0.2)
-    await actor.start()
-    job = await house.submit()
-    await house.until(job, State.RUNNING)
-    own_redis_server.kill()
-    await asyncio.wait_for(actor.stop(), 8)
-    await house.client.aclose()
-
-
-async def test_scripts_are_sent_again_when_redis_forgot_them(house: Installation) -> None:
-    async with house.running(house.actor(Scripted(done))):
-        for _ in range(5):
-            await house.client.script_flush()
-            job = await house.submit()
-            await house.until(job, State.COMPLETED)
-
-
-async def test_a_waiting_actor_makes_no_errors(own_redis_server: RedisServer) -> None:
-    house = Installation(own_redis_server.url, KernelOptions())
-
-    async def errors() -> dict[str, object]:
-        counts = dict(await house.client.info("errorstats"))
-        counts.pop("errorstat_NOSCRIPT", None)
-        return counts
-
-    async with house.running(house.actor(Scripted(done))):
-        await house.until(await house.submit(), State.COMPLETED)
-        before = await errors()
-        await house.until(await house.submit(), State.COMPLETED, within_s=1)
-        assert await errors() == before
-    await house.client.aclose()
-
-
-@pytest.mark.parametrize("wait_s", [0.0, 0.001, 0.1])
-async def test_an_idle_actor_stops_at_once(house: Installation, wait_s: float) -> None:
-    actor = house.actor(Scripted(done))
-    await actor.start()
-    await actor.ready()
-    await asyncio.sleep(wait_s)
-    began_s = time.monotonic()
-    await actor.drain()
-    await actor.stop()
-    assert time.monotonic() - began_s < 1, "far less than the doorbell blocks"
 
 
 async def test_ended_work_leaves_only_what_has_an_owner(house: Installation) -> None:

@@ -1,7 +1,6 @@
 """Submit and cancel: repeats, idempotency keys, a full server, an absent one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -23,13 +22,6 @@ from actors.kernel import (
 from actors.kernel.scripts import text
 from tests.conftest import RedisServer
 from tests.kernel.stages import Installation
-
-
-@pytest.fixture
-async def house(redis_url: str, kernel_options: KernelOptions) -> AsyncIterator[Installation]:
-    installation = Installation(redis_url, kernel_options)
-    yield installation
-    await installation.client.aclose()
 
 
 def submission(**fields: object) -> Submission:
