@@ -5,6 +5,8 @@
 //!              └── beats (own thread) until the end is answered
 //! ```
 
+mod stopping;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io, process,
@@ -13,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, after, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 use redis::{RedisError, RedisResult};
 
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
     connection::{Backoff, Link, means_wait},
     doorbell::Doorbell,
     ends::Ends,
-    execution::{Control, Execution, Stop, Watch},
+    execution::{Control, Execution, Watch},
     handler::{FailurePolicy, Handler, Task},
     keys::{Partitions, new_nonce},
     options::{ActorOptions, KernelOptions, RedisOptions, seconds},
@@ -312,41 +314,6 @@ impl Actor<'_> {
     fn forget(&mut self, run: Result<u64, crossbeam_channel::RecvError>) {
         if let Ok(run) = run {
             self.running.remove(&run);
-        }
-    }
-
-    /// Waits for the running jobs and gives back what does not fit into the grace, or everything at a
-    /// second signal. False when Redis did not answer for so long that the work belongs to others.
-    fn drain(&mut self) -> bool {
-        if !self.running.is_empty() {
-            let stage = self.setup.handler.stage();
-            tracing::info!(stage, jobs = self.running.len(), "actor.draining");
-        }
-        let patience = seconds(self.setup.actor.kill_grace_s + self.setup.kernel.lease_s);
-        let mut grace = after(seconds(self.setup.actor.drain_grace_s));
-        let mut hurry = self.signals.clone();
-        let mut unanswered = never();
-        while !self.running.is_empty() {
-            let hurried = select! {
-                recv(self.ended) -> run => {
-                    self.forget(run);
-                    false
-                }
-                recv(hurry) -> _ => true,
-                recv(grace) -> _ => true,
-                recv(unanswered) -> _ => return false,
-            };
-            if hurried {
-                self.give_back();
-                (hurry, grace, unanswered) = (never(), never(), after(patience));
-            }
-        }
-        true
-    }
-
-    fn give_back(&self) {
-        for control in self.running.values() {
-            control.halt(Stop::GiveBack);
         }
     }
 }

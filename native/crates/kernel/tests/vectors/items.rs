@@ -1,0 +1,123 @@
+//! What a step of a case says, as the types of the worker, and a reply as JSON.
+
+use redis::{Value as Reply, from_redis_value};
+use reelway_kernel::worker::{Beat, Commit, Fail, FailClass, Grant, Outcome, Release};
+use serde_json::{Value, json};
+
+pub(crate) fn text(value: &Value, name: &str) -> String {
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} in {value}"))
+        .to_owned()
+}
+
+pub(crate) fn texts(value: &Value) -> Vec<String> {
+    let list = value.as_array().unwrap();
+    list.iter()
+        .map(|item| item.as_str().unwrap().to_owned())
+        .collect()
+}
+
+pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> T {
+    T::try_from(value.as_u64().unwrap()).ok().unwrap()
+}
+
+/// A raw reply as JSON.
+pub(crate) fn plain(reply: Reply) -> Value {
+    match reply {
+        Reply::Array(items) => Value::Array(items.into_iter().map(plain).collect()),
+        Reply::Int(number) => json!(number),
+        Reply::Nil => Value::Null,
+        other => json!(from_redis_value::<String>(other).unwrap()),
+    }
+}
+
+pub(crate) fn matches(expected: &Value, actual: &Value) -> bool {
+    match (expected, actual) {
+        (Value::String(any), _) if any == "*" => true,
+        (Value::Array(expected), Value::Array(actual)) => {
+            expected.len() == actual.len()
+                && expected
+                    .iter()
+                    .zip(actual)
+                    .all(|(expected, actual)| matches(expected, actual))
+        }
+        _ => expected == actual,
+    }
+}
+
+pub(crate) fn as_json(grant: &Grant) -> Value {
+    json!({
+        "job": grant.job, "fence": grant.fence, "stage": grant.stage, "tenant": grant.tenant,
+        "kind": grant.kind, "attempt": grant.attempt, "crashes": grant.crashes,
+        "deadline_ms": grant.deadline_ms, "lane": grant.lane, "priority": grant.priority,
+        "percent": grant.percent, "spec": String::from_utf8_lossy(&grant.spec),
+        "input": String::from_utf8_lossy(&grant.input), "refs": grant.refs,
+    })
+}
+
+pub(crate) fn beat(item: &Value) -> Beat {
+    let percent = item.get("percent").map(|percent| match percent {
+        Value::String(text) => text.parse().unwrap(),
+        other => other.as_f64().unwrap(),
+    });
+    Beat {
+        job: text(item, "job"),
+        fence: text(item, "fence"),
+        percent,
+        progress: item["progress"].as_str().unwrap_or("{}").into(),
+    }
+}
+
+pub(crate) fn commit(item: &Value) -> Commit {
+    let result = match text(item, "kind").as_str() {
+        "next" => Outcome::Next {
+            stage: text(item, "stage"),
+            lane: text(item, "lane"),
+            input: text(item, "body").into(),
+            refs: texts(&item["refs"]),
+        },
+        _ => Outcome::Done {
+            result: text(item, "body").into(),
+            event: text(item, "data").into(),
+        },
+    };
+    Commit {
+        job: text(item, "job"),
+        fence: text(item, "fence"),
+        result,
+        percent: item["percent"]
+            .as_str()
+            .map(|percent| percent.parse().unwrap()),
+    }
+}
+
+pub(crate) fn fail(item: &Value) -> Fail {
+    let classes = [
+        FailClass::Transient,
+        FailClass::Stalled,
+        FailClass::Throttled,
+        FailClass::Permanent,
+    ];
+    let class = text(item, "class");
+    Fail {
+        job: text(item, "job"),
+        fence: text(item, "fence"),
+        class: classes
+            .into_iter()
+            .find(|known| known.name() == class)
+            .unwrap(),
+        delay_ms: number(&item["delay_ms"]),
+        budget: number(&item["budget"]),
+        error: text(item, "error").into(),
+        reason: text(item, "reason").into(),
+    }
+}
+
+pub(crate) fn release(item: &Value) -> Release {
+    Release {
+        job: text(item, "job"),
+        fence: text(item, "fence"),
+        reason: text(item, "reason").into(),
+    }
+}
