@@ -16,6 +16,7 @@ from gateway.command.client import GatewayClient
 from gateway.command.connection import Connection
 from gateway.command.documents import Job
 from gateway.command.events import Event, watch
+from gateway.embedded.data_directory import DataDirectory
 from tests.command.waiting import is_alive, processes_naming, wait_for
 
 LOOPBACK = {"REELWAY_EGRESS_ALLOW": "127.0.0.0/8"}
@@ -65,13 +66,14 @@ class Reelway:
         return processes_naming(str(self.data))
 
     def end(self) -> None:
-        """Kill whatever is left."""
+        """Kill whatever is left, and remove what a killed supervisor could not."""
         for pid in self.processes():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         wait_for(lambda: not self.processes(), "every process is gone")
+        DataDirectory(self.data).remove_socket_directory()
 
     @contextmanager
     def up(self, *words: str, **environment: str) -> Iterator["Up"]:
