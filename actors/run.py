@@ -9,18 +9,17 @@ from typing import Any, Literal, TypeVar
 
 import structlog
 
-from actors.egress import EgressPolicy
 from actors.failures import Coded, TablePolicy
 from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
-from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service
+from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service, end_tasks
 from actors.metrics import MetricsEndpoint
 from actors.notify import LogEndpoint, Notify
+from actors.places import egress_of, storage_of
 from actors.reaper import Reaper
 from actors.settings import Settings, StageSettings
 from actors.settings_values import SettingsError
-from actors.storage import Storage, StorageError, open_storage
 from actors.store import Store
 
 Role = Literal["ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway"]
@@ -40,7 +39,7 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
     built: list[Service] = []
     for role in roles:
         if role == "reaper":
-            built.append(Reaper(settings, _storage(settings)))
+            built.append(Reaper(settings, storage_of(settings)))
         elif role in STAGES and role != "transcode":
             if role == "notify":
                 built.append(_log_endpoint(settings))
@@ -92,11 +91,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 def _handler(role: str, settings: Settings) -> Handler:
-    storage = _storage(settings)
+    storage = storage_of(settings)
     if role == "ingest":
-        return Ingest(storage, _egress(settings))
+        return Ingest(storage, egress_of(settings))
     if role == "fetch":
-        _egress(settings)
+        egress_of(settings)
         return Fetch(storage, settings.fetch, settings.media, settings.egress)
     if role == "store":
         return Store(storage)
@@ -127,20 +126,6 @@ def _actor(handler: Handler, settings: Settings) -> Service:
     return Actor(connection, partitions, kernel_options(settings), Coded(handler), policy, options)
 
 
-def _storage(settings: Settings) -> Storage:
-    try:
-        return open_storage(settings.storage_url)
-    except StorageError as error:
-        raise SettingsError(f"storage.url: {error}") from None
-
-
-def _egress(settings: Settings) -> EgressPolicy:
-    try:
-        return EgressPolicy(settings.egress.allow)
-    except ValueError as error:
-        raise SettingsError(f"egress.allow: {error}.") from None
-
-
 async def _drain(service: Service) -> None:
     drain = getattr(service, "drain", None)
     if drain is not None:
@@ -167,9 +152,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None
         if doing.done():
             doing.result()
     finally:
-        for task in (doing, waiting):
-            task.cancel()
-        await asyncio.gather(doing, waiting, return_exceptions=True)
+        await end_tasks([doing, waiting])
 
 
 @contextlib.contextmanager

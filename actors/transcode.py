@@ -4,16 +4,13 @@ Apart from `run`, because a process that is about to be replaced should not impo
 """
 
 import os
-from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from actors.native import require_ffmpeg, require_native
+from actors.places import storage_root
 from actors.settings import Settings
-from actors.settings_values import SettingsError
-from actors.storage import StorageError, open_storage
 
 
 def run_transcode(settings: Settings) -> NoReturn:
@@ -38,7 +35,7 @@ def native_settings(settings: Settings) -> dict[str, Any]:
         },
         "partitions": settings.redis.partitions,
         "kernel": msgspec.to_builtins(settings.kernel),
-        "storage": {"root": str(_storage_root(settings))},
+        "storage": {"root": str(storage_root(settings))},
         "ffmpeg": str(require_ffmpeg(settings.media)),
         "scratch_dir": str(settings.scratch_dir),
         "actor": {
@@ -50,11 +47,3 @@ def native_settings(settings: Settings) -> dict[str, Any]:
         "budget": stage.budget,
         "log_level": settings.logging.level,
     }
-
-
-def _storage_root(settings: Settings) -> Path:
-    try:
-        open_storage(settings.storage_url)
-    except StorageError as error:
-        raise SettingsError(f"storage.url: {error}") from None
-    return Path(unquote(urlsplit(settings.storage_url).path))

@@ -17,6 +17,7 @@ Module map, from the names upwards:
     gather       items that wait at the same moment leave in one call
     beats        heartbeats, in a thread of their own
     doorbell     waiting for work without consuming it
+    ending       ending background tasks
     execution    one job: run, watch, end
     actor        the loop that ties these together
     telemetry    logs and metrics of stages
@@ -25,6 +26,7 @@ Module map, from the names upwards:
 
 from actors.kernel.actor import Actor, ActorOptions
 from actors.kernel.connection import StoreFull, StoreUnavailable, connect, is_full, means_wait, persist
+from actors.kernel.ending import end_tasks
 from actors.kernel.handler import (
     Cancelled,
     Done,
@@ -100,6 +102,7 @@ __all__ = [
     "Worker",
     "admit",
     "connect",
+    "end_tasks",
     "is_full",
     "legal",
     "list_jobs",

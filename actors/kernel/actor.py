@@ -19,6 +19,7 @@ from actors.kernel import telemetry
 from actors.kernel.beats import Beats
 from actors.kernel.connection import FIRST_DELAY_S, connect, jittered, means_wait
 from actors.kernel.doorbell import Doorbell
+from actors.kernel.ending import end_tasks
 from actors.kernel.execution import Execution, Watch
 from actors.kernel.handler import FailurePolicy, Handler, Task
 from actors.kernel.keys import PRIORITIES, Lane, Partitions, new_nonce
@@ -192,10 +193,7 @@ class Actor:
         await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
         draining.cancel()
         if self._draining.is_set():
-            # redis-py 8 loses a cancellation that meets it while it connects, so it is repeated until it is heard.
-            while not ringing.done():
-                ringing.cancel()
-                await asyncio.wait([ringing], timeout=0.05)
+            await end_tasks([ringing])
             return set()
         rung = await ringing
         roots = {pp: self._partitions.keys(pp).root for pp in self._order}

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from actors.installation import kernel_options, redis_options
-from actors.kernel import Keeper, Partitions, connect, means_wait
+from actors.kernel import Keeper, Partitions, connect, end_tasks, means_wait
 from actors.reaper.collector import Collector
 from actors.reaper.continuity import Answer, Continuity
 from actors.settings import Settings
@@ -66,8 +66,7 @@ class Reaper:
 
     async def stop(self) -> None:
         self._stopping.set()
-        self._collecting.cancel()
-        await asyncio.gather(self._passes, self._collecting, return_exceptions=True)
+        await asyncio.gather(self._passes, end_tasks([self._collecting]), return_exceptions=True)
         await self._client.aclose()
 
     async def _repeat_passes(self) -> None:

@@ -6,12 +6,10 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from actors.egress import EgressPolicy
 from actors.installation import kernel_options, redis_options
-from actors.kernel import Partitions, Submitter, connect
+from actors.kernel import Partitions, Submitter, connect, end_tasks
+from actors.places import egress_of, storage_of
 from actors.settings import Settings
-from actors.settings_values import SettingsError
-from actors.storage import Storage, StorageError, open_storage
 from gateway.http.application import build_application
 from gateway.http.authentication import Authenticator, installation_key
 from gateway.http.context import Context
@@ -24,7 +22,6 @@ from gateway.streams.pump import BLOCK_MS, Pump
 from gateway.streams.reader import JobReader
 from gateway.streams.ring import Ring
 from gateway.streams.streams import TICK_S, Streams
-from gateway.tasks import end_tasks
 
 BACKLOG = 4096
 PROTOCOL: dict[str, Any] = {
@@ -129,8 +126,8 @@ def _build_context(settings: Settings) -> Context:
         redis=client,
         partitions=partitions,
         submitter=Submitter(client, partitions, kernel),
-        storage=_storage(settings),
-        egress=_egress(settings),
+        storage=storage_of(settings),
+        egress=egress_of(settings),
         hub=hub,
         pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
         reader=JobReader(client, partitions),
@@ -138,17 +135,3 @@ def _build_context(settings: Settings) -> Context:
             most_streams(settings.gateway.max_streams), metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)
         ),
     )
-
-
-def _storage(settings: Settings) -> Storage:
-    try:
-        return open_storage(settings.storage_url)
-    except StorageError as error:
-        raise SettingsError(f"storage.url: {error}") from None
-
-
-def _egress(settings: Settings) -> EgressPolicy:
-    try:
-        return EgressPolicy(settings.egress.allow)
-    except ValueError as error:
-        raise SettingsError(f"egress.allow: {error}.") from None

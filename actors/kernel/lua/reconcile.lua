@@ -18,19 +18,14 @@ local function repaired(id, what)
   repairs[#repairs + 1] = what
 end
 
-local function last_delivered(inbox)
-  if not delivered[inbox] then
-    delivered[inbox] = { 0, 0 }
-    local groups = redis.pcall('XINFO', 'GROUPS', ROOT .. inbox)
-    for _, group in ipairs(groups.err and {} or groups) do
-      local facts = {}
-      for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
-      if facts.name == GROUP then
-        local ms, sequence = string.match(facts['last-delivered-id'], '^(%d+)-(%d+)$')
-        delivered[inbox] = { tonumber(ms), tonumber(sequence) }
-      end
-    end
-  end
+local function numbers(entry)
+  local ms, sequence = string.match(entry, '^(%d+)-(%d+)$')
+  return { tonumber(ms), tonumber(sequence) }
+end
+
+-- The place of an inbox's group, asked once a call.
+local function place(inbox)
+  if not delivered[inbox] then delivered[inbox] = numbers(last_delivered(ROOT .. inbox) or '0-0') end
   return delivered[inbox]
 end
 
@@ -42,10 +37,8 @@ local function has_entry(job)
 end
 
 local function was_delivered(job)
-  local ms, sequence = string.match(job.entry, '^(%d+)-(%d+)$')
-  ms, sequence = tonumber(ms), tonumber(sequence)
-  local last = last_delivered(job.inbox)
-  return ms < last[1] or (ms == last[1] and sequence <= last[2])
+  local entry, last = numbers(job.entry), place(job.inbox)
+  return entry[1] < last[1] or (entry[1] == last[1] and entry[2] <= last[2])
 end
 
 local function renew_hint(job)

@@ -61,9 +61,7 @@ end
 local function read_group(stream, count)
   local reply = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', count, 'STREAMS', stream, '>')
   if reply and reply.err then
-    if string.sub(reply.err, 1, 7) ~= 'NOGROUP' and not string.find(reply.err, 'NOGROUP', 1, true) then
-      return error(reply.err, 0)
-    end
+    if not string.find(reply.err, 'NOGROUP', 1, true) then return error(reply.err, 0) end
     -- From the beginning: what was waiting when the group was lost is still work, and stale entries are dropped above.
     redis.call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
     reply = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', count, 'STREAMS', stream, '>')
@@ -90,14 +88,10 @@ if #grants > 0 then
   redis.call('SET', KEYS[9], table.concat(names, ' '), 'PX', KEPT_MS)
 else
   for index = 10, #KEYS do
-    local groups = redis.pcall('XINFO', 'GROUPS', KEYS[index])
-    for _, group in ipairs(groups.err and {} or groups) do
-      local facts = {}
-      for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
-      if facts.name == GROUP then
-        bells[#bells + 1] = KEYS[index]
-        bells[#bells + 1] = facts['last-delivered-id']
-      end
+    local delivered = last_delivered(KEYS[index])
+    if delivered then
+      bells[#bells + 1] = KEYS[index]
+      bells[#bells + 1] = delivered
     end
   end
 end

@@ -44,6 +44,17 @@ local function write(job, ...)
   redis.call('HSET', job.key, 'rev', job.rev, 'last_event', job.last_event, 'updated_at', NOW, ...)
 end
 
+-- The last id that the group of a stream (a key) has delivered; nil when there is no such stream or group.
+local function last_delivered(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  for _, group in ipairs(groups.err and {} or groups) do
+    local facts = {}
+    for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
+    if facts.name == GROUP then return facts['last-delivered-id'] end
+  end
+  return nil
+end
+
 local gathered = { leases = {}, due = {}, active = {}, deadlines = {} }
 local hints = {}
 
