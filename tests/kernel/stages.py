@@ -127,3 +127,9 @@ async def forever(task: Task) -> Result:
     """Ends only when it is stopped."""
     await asyncio.Event().wait()
     return Done(b"{}")
+
+
+async def server_ms(client: redis.asyncio.Redis) -> int:
+    """The server's clock."""
+    seconds, microseconds = await client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
