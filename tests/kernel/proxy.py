@@ -1,8 +1,15 @@
-"""A proxy before redis-server that loses chosen replies: the request is carried out, the client never hears of it."""
+"""A proxy before redis-server that loses chosen replies, and that can hang: connections stay, nothing passes.
+
+A request here is what a client sends in one write: a command, or a pipeline as a whole.
+"""
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+Choice = Callable[[int, bytes], bool]
+"""Whether a request is the chosen one: its number since the start (the first is 1) and its bytes."""
 
 
 class LossyProxy:
@@ -10,11 +17,22 @@ class LossyProxy:
 
     def __init__(self, socket: Path, upstream: Path) -> None:
         self.url = f"unix://{socket}"
+        self.requests = 0
+        """Requests that have arrived since the start."""
+        self.losses = 0
+        """Replies lost so far."""
+        self.before: Callable[[], Awaitable[None]] | None = None
+        """Awaited before each request is passed on."""
         self._socket = socket
         self._upstream = upstream
-        self._lose: bytes | None = None
+        self._lose: Choice | None = None
+        self._hang: Choice | None = None
         self.lost = asyncio.Event()
         """Set when a reply was lost."""
+        self.hung = asyncio.Event()
+        """Set while nothing passes."""
+        self._passing = asyncio.Event()
+        self._passing.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -28,8 +46,29 @@ class LossyProxy:
 
     def lose_next_reply(self, request_contains: bytes) -> None:
         """Loses the reply of the next request with these bytes in it and breaks its connection."""
-        self._lose = request_contains
+        before = self.losses
+        self._lose = lambda _, data: self.losses == before and request_contains in data
         self.lost.clear()
+
+    def lose_replies(self, *numbers: int) -> None:
+        """Loses the replies of exactly these requests, counted since the start, and breaks their connections."""
+        self._lose = lambda request, _: request in numbers
+        self.lost.clear()
+
+    def hang_on(self, request_contains: bytes) -> None:
+        """Nothing passes in either direction from the next request with these bytes in it on, that request included."""
+        self._hang = lambda _, data: request_contains in data
+
+    def hang(self) -> None:
+        """From now on nothing passes, in either direction."""
+        self._passing.clear()
+        self.hung.set()
+
+    def resume(self) -> None:
+        """Passes on what has waited, late, as a network does, and everything after it."""
+        self._hang = None
+        self.hung.clear()
+        self._passing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -49,6 +88,7 @@ class LossyProxy:
 
         async def replies() -> None:
             while data := await upstream_reader.read(65536):
+                await self._passing.wait()
                 if losing.is_set():
                     self.lost.set()
                     writer.transport.abort()
@@ -59,8 +99,7 @@ class LossyProxy:
         returning = asyncio.create_task(replies())
         try:
             while data := await reader.read(65536):
-                if self._lose is not None and self._lose in data:
-                    self._lose = None
+                if await self._passes(data):
                     losing.set()
                 upstream_writer.write(data)
                 await upstream_writer.drain()
@@ -70,3 +109,16 @@ class LossyProxy:
                     await returning
             returning.cancel()
             upstream_writer.close()
+
+    async def _passes(self, data: bytes) -> bool:
+        """Waits until the request may pass; True when its reply is the one to lose."""
+        self.requests += 1
+        if self._hang is not None and self._hang(self.requests, data):
+            self.hang()
+        if self.before is not None:
+            await self.before()
+        chosen = self._lose is not None and self._lose(self.requests, data)
+        if chosen:
+            self.losses += 1
+        await self._passing.wait()
+        return chosen
