@@ -7,13 +7,19 @@ Module map, from the names upwards:
     states       states and legal moves, one table
     lua/         one file a verb; lua/parts is prepended to each
     scripts      assembling and calling the verbs
+    address      addresses of a server, a Redis Cluster, a primary behind Sentinels
+    topology     learning who serves which keys
+    routed       a client that follows the primary of each key
     connection   rules for connections; which errors mean "wait"
     server       what a role asks of its server before it works
-    submitter    submit, cancel                                  ┐
-    worker       take, beat, commit, fail, release               ├ the three clients
+    submitter    submit, cancel, replay                          ┐
+    worker       take, beat, commit, fail, release, spawn        ├ the three clients
     keeper       promote, reap, expire, reconcile, retention     ┘
+    items        what travels in the worker's verbs
     views        reading jobs, listings and logs
+    order        in which order partitions and inboxes are read
     handler      what a stage is to its author: task, results, failures
+    family       how a running job has children
     gather       items that wait at the same moment leave in one call
     beats        heartbeats, in a thread of their own
     doorbell     waiting for work without consuming it
@@ -25,6 +31,7 @@ Module map, from the names upwards:
 """
 
 from actors.kernel.actor import Actor, ActorOptions
+from actors.kernel.address import BadAddress, parse_address
 from actors.kernel.connection import StoreFull, StoreUnavailable, connect, is_full, means_wait, persist
 from actors.kernel.ending import end_tasks
 from actors.kernel.handler import (
@@ -36,30 +43,50 @@ from actors.kernel.handler import (
     Next,
     Permanent,
     Result,
+    Split,
     StageFailure,
     Stalled,
     Task,
     Throttled,
     Transient,
 )
+from actors.kernel.items import (
+    Beat,
+    Child,
+    ChildRow,
+    Commit,
+    End,
+    Fail,
+    Grant,
+    OnChildFailure,
+    Pulse,
+    Release,
+    Spawn,
+    Spawned,
+    Taken,
+)
 from actors.kernel.keeper import Endpoint, Expired, Keeper, Reaped
 from actors.kernel.keys import Keys, Partitions, UnknownJobId, new_nonce
 from actors.kernel.options import KernelOptions, RedisOptions
-from actors.kernel.server import ServerFacts, UnfitServer, admit, read_facts
+from actors.kernel.routed import is_sharded
+from actors.kernel.server import Moment, ServerFacts, UnfitServer, admit, ping_all, primary_of, read_all_facts
 from actors.kernel.service import Service
 from actors.kernel.states import TERMINAL, State, legal
-from actors.kernel.submitter import BodyTooLarge, CancelReply, Submission, Submitted, Submitter
+from actors.kernel.submitter import BodyTooLarge, CancelReply, Replayed, Submission, Submitted, Submitter
 from actors.kernel.views import JobView, LogEntry, list_jobs, read_job, read_log
-from actors.kernel.worker import Beat, Commit, End, Fail, Grant, Pulse, Release, Taken, Worker
+from actors.kernel.worker import Worker
 
 __all__ = [
     "TERMINAL",
     "Actor",
     "ActorOptions",
+    "BadAddress",
     "Beat",
     "BodyTooLarge",
     "CancelReply",
     "Cancelled",
+    "Child",
+    "ChildRow",
     "Commit",
     "Done",
     "End",
@@ -75,16 +102,22 @@ __all__ = [
     "KernelOptions",
     "Keys",
     "LogEntry",
+    "Moment",
     "Next",
+    "OnChildFailure",
     "Partitions",
     "Permanent",
     "Pulse",
     "Reaped",
     "RedisOptions",
     "Release",
+    "Replayed",
     "Result",
     "ServerFacts",
     "Service",
+    "Spawn",
+    "Spawned",
+    "Split",
     "StageFailure",
     "Stalled",
     "State",
@@ -104,12 +137,16 @@ __all__ = [
     "connect",
     "end_tasks",
     "is_full",
+    "is_sharded",
     "legal",
     "list_jobs",
     "means_wait",
     "new_nonce",
+    "parse_address",
     "persist",
-    "read_facts",
+    "ping_all",
+    "primary_of",
+    "read_all_facts",
     "read_job",
     "read_log",
 ]

@@ -7,10 +7,9 @@ doorbell ─► take ─► handler ─► commit | fail | release
 import asyncio
 import contextlib
 import os
-import random
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -21,12 +20,18 @@ from actors.kernel.connection import FIRST_DELAY_S, connect, jittered, means_wai
 from actors.kernel.doorbell import Doorbell
 from actors.kernel.ending import end_tasks
 from actors.kernel.execution import Execution, Watch
+from actors.kernel.family import WorkerFamily
 from actors.kernel.handler import FailurePolicy, Handler, Task
-from actors.kernel.keys import PRIORITIES, Lane, Partitions, new_nonce
+from actors.kernel.items import Grant, Pulse
+from actors.kernel.keys import Lane, Partitions, new_nonce
 from actors.kernel.options import KernelOptions, RedisOptions
-from actors.kernel.worker import Grant, Pulse, Worker
+from actors.kernel.order import Order
+from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
-PRIORITY_WEIGHTS = {"high": 8, "normal": 3, "low": 1}
+SUSPECT = 2
+"""Lost leases of one stage after which a job runs beside no other (lua/parts/context.lua)."""
+PAUSE_S = 1.0
+"""How long the doorbell leaves out a stage that is paused."""
 log = structlog.get_logger("kernel.actor")
 
 
@@ -65,11 +70,16 @@ class Actor:
         self._actor_options = actor_options
         self._policy = policy
         self._lane: Lane = lane
-        self._order = list(partitions)
-        """Partitions in the order to take from; rotated behind the one that gave last."""
+        self._order = Order(partitions, handler.stage, lane, options.quarantine)
         self._running: dict[asyncio.Task[None], Execution] = {}
         self._unanswered: dict[str, str] = {}
         """Partition to the nonce of a take that has not been answered yet."""
+        self._bells: dict[str, dict[str, str]] = {}
+        """Partition to its inboxes and the ids behind which they are listened to."""
+        self._clearing = False
+        """A job waits that must run alone, and this worker was chosen to make room for it."""
+        self._paused = False
+        """The last take was told that the stage is paused."""
         self._freed = asyncio.Event()
         self._draining = asyncio.Event()
         self._ready = asyncio.Event()
@@ -80,6 +90,7 @@ class Actor:
         self._doorbell = Doorbell(self._redis_options)
         name = f"{socket.gethostname()}-{os.getpid()}-{new_nonce()}"
         self._worker = Worker(self._client, self._partitions, self._options, name)
+        self._family = WorkerFamily(self._worker, self._partitions)
         self._beats = Beats(
             self._redis_options,
             self._partitions,
@@ -125,20 +136,18 @@ class Actor:
                 execution.on_pulse(pulse)
 
     async def _work(self) -> None:
-        bells: dict[str, str] = {}
-        """Inbox key to the id behind which it is listened to; all inboxes once every partition had nothing."""
-        rung = set(self._order)
+        rung = set(self._order.partitions)
         delay_s = FIRST_DELAY_S
         while not self._draining.is_set():
             try:
-                for partition in [pp for pp in self._order if pp in rung]:
+                for partition in [pp for pp in self._order.partitions if pp in rung]:
                     if not await self._has_room():
                         return
-                    if not await self._take(partition, bells):
+                    if not await self._take(partition):
                         rung.discard(partition)
                 self._ready.set()
                 if not rung:
-                    rung = await self._listen(bells)
+                    rung = await self._listen()
                 delay_s = FIRST_DELAY_S
             except Exception as error:
                 # Whatever it was: an actor that silently takes nothing any more is worse than one that tries again.
@@ -148,46 +157,51 @@ class Actor:
                     log.exception("actor.take_refused", stage=self.name)
                 await self._recover(delay_s)
                 delay_s = min(delay_s * 2, 1.0)
-                rung = set(self._order)
+                rung = set(self._order.partitions)
+
+    def _is_full(self) -> bool:
+        """Whether nothing may be taken now: a job that must run alone is awaited or runs, or no place is free."""
+        if self._running and (self._clearing or self._options.quarantine):
+            return True
+        suspects = any(execution.task.crashes >= SUSPECT for execution in self._running.values())
+        return suspects or len(self._running) >= self._actor_options.concurrency
 
     async def _has_room(self) -> bool:
         """Waits for a free place; False when draining begins."""
-        while len(self._running) >= self._actor_options.concurrency:
+        while self._is_full():
             self._freed.clear()
             await _first_of(self._freed, self._draining)
             if self._draining.is_set():
                 return False
+        self._clearing = False
         return not self._draining.is_set()
 
-    async def _take(self, partition: str, bells: dict[str, str]) -> bool:
+    async def _take(self, partition: str) -> bool:
         """Takes once; True when there may be more."""
-        want = min(self._actor_options.concurrency - len(self._running), 50)
-        inboxes = list(self._inboxes(partition))
+        free = self._actor_options.concurrency - len(self._running)
+        want = 1 if self._options.quarantine else min(free, ITEMS_PER_CALL)
+        inboxes = self._order.inboxes(partition)
         # Kept until it is answered: a take whose reply was lost is repeated under the same nonce and finds its grants.
         nonce = self._unanswered.setdefault(partition, new_nonce())
-        taken = await self._worker.take(partition, inboxes, want, nonce)
+        taken = await self._worker.take(partition, inboxes, want, nonce, holding=len(self._running))
         del self._unanswered[partition]
         for grant in taken.grants:
             self._run(grant)
-        bells.update(taken.bells)
-        if taken.grants:
-            position = self._order.index(partition) + 1
-            self._order = self._order[position:] + self._order[:position]
-        return bool(taken.grants)
+        self._bells[partition] = taken.bells
+        self._paused = bool(taken.paused)
+        if taken.clear:
+            self._clearing = True
+            self._order.first(partition)
+        elif taken.grants:
+            self._order.gave(partition)
+        return bool(taken.grants) or taken.clear
 
-    def _inboxes(self, partition: str) -> Iterator[str]:
-        """Returned work first, then the priorities drawn at random by weight."""
-        keys = self._partitions.keys(partition)
-        yield keys.inbox(self.name, self._lane, "again")
-        left = list(PRIORITIES)
-        while left:
-            weights = [PRIORITY_WEIGHTS[priority] for priority in left]
-            drawn = random.choices(left, weights)[0]
-            left.remove(drawn)
-            yield keys.inbox(self.name, self._lane, drawn)
-
-    async def _listen(self, bells: dict[str, str]) -> set[str]:
+    async def _listen(self) -> set[str]:
         """Waits for a ring, or for a drain; returns the partitions to take from."""
+        bells = {inbox: delivered for heard in self._bells.values() for inbox, delivered in heard.items()}
+        if self._paused or not bells:
+            await self._rest(PAUSE_S)
+            return set(self._order.partitions)
         ringing = asyncio.ensure_future(self._doorbell.ring(bells))
         draining = asyncio.ensure_future(self._draining.wait())
         await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
@@ -195,25 +209,26 @@ class Actor:
         if self._draining.is_set():
             await end_tasks([ringing])
             return set()
-        rung = await ringing
-        roots = {pp: self._partitions.keys(pp).root for pp in self._order}
-        return {pp for pp, root in roots.items() if any(inbox.startswith(root) for inbox in rung)} or set(roots)
+        return self._order.rung(await ringing)
+
+    async def _rest(self, pause_s: float) -> None:
+        """Waits, or until a drain begins."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), pause_s)
 
     async def _recover(self, delay_s: float) -> None:
         """After a broken connection a worker beats first and takes a beat's time later: what it holds comes first."""
         broken_at_s = time.monotonic()
         self._beats.hasten()
         while not self._draining.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), jittered(delay_s))
+            await self._rest(jittered(delay_s))
             if self._beats.answered_at_s > broken_at_s:
                 break
         if self._running:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), self._options.beat_s)
+            await self._rest(self._options.beat_s)
 
     def _run(self, grant: Grant) -> None:
-        task = Task(grant, self._beats.report)
+        task = Task(grant, self._beats.report, self._family)
         self._beats.hold(task)
         execution = Execution(
             task,

@@ -10,8 +10,9 @@ import structlog
 
 from actors.kernel import telemetry
 from actors.kernel.gather import Gather
-from actors.kernel.handler import Done, FailurePolicy, Handler, Next, Stalled, Task
-from actors.kernel.worker import Commit, End, Fail, Pulse, Release, Worker
+from actors.kernel.handler import Done, FailurePolicy, Handler, Next, Result, Split, Stalled, Task
+from actors.kernel.items import Commit, End, Fail, Pulse, Release
+from actors.kernel.worker import Worker
 
 DRAINING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
 CANCELLING = b'{"code":"CANCELLING","message":"The job is being cancelled."}'
@@ -106,13 +107,13 @@ class Execution:
             return
         telemetry.stage_ended(self.task, how, end, time.monotonic() - started_at_s)
 
-    async def _work(self) -> Next | Done:
+    async def _work(self) -> Result:
         result = await self._handler.handle(self.task)
-        if not isinstance(result, Next | Done):
+        if not isinstance(result, Next | Split | Done):
             raise NotAResult(type(result).__name__)
         return result
 
-    async def _watch(self, work: asyncio.Task[Next | Done]) -> None:
+    async def _watch(self, work: asyncio.Task[Result]) -> None:
         stopped = asyncio.ensure_future(self._stopped.wait())
         while not work.done() and not stopped.done():
             left_s = self.task.moved_at_s + self._watch_for.stall_timeout_s - time.monotonic()
@@ -129,7 +130,7 @@ class Execution:
             self._abandon()
             await asyncio.wait({work})
 
-    async def _end(self, work: asyncio.Task[Next | Done]) -> tuple[str, End | None]:
+    async def _end(self, work: asyncio.Task[Result]) -> tuple[str, End | None]:
         if self._stop in (Stop.FENCED, Stop.DEADLINE):
             _read_outcome(work)
             return str(self._stop), None
@@ -144,18 +145,20 @@ class Execution:
             failure = Stalled("STALLED", f"nothing moved for {self._watch_for.stall_timeout_s} s")
         return "fail", await self._fail(failure)
 
-    async def _commit(self, result: Next | Done) -> End:
+    async def _commit(self, result: Result) -> End:
         task = self.task
-        if isinstance(result, Next):
+        if isinstance(result, Next | Split):
             commit = Commit(
                 job=task.job,
                 fence=task.fence,
-                kind="next",
+                kind="next" if isinstance(result, Next) else "split",
                 stage=result.stage,
                 lane=result.lane,
                 body=result.input,
                 refs=result.refs,
                 percent=task.percent,
+                rescue=result.rescue,
+                reach=100.0 if isinstance(result, Next) else result.reach,
             )
         else:
             commit = Commit(task.job, task.fence, "done", "", "", result.result, (), result.event)
@@ -174,6 +177,6 @@ class Execution:
         )
 
 
-def _read_outcome(work: asyncio.Task[Next | Done]) -> BaseException | None:
+def _read_outcome(work: asyncio.Task[Result]) -> BaseException | None:
     """The failure of a finished handler, or None when it has a result."""
     return asyncio.CancelledError() if work.cancelled() else work.exception()

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from actors.kernel.connection import persist
-from actors.kernel.worker import ITEMS_PER_CALL, End
+from actors.kernel.items import End
+from actors.kernel.worker import ITEMS_PER_CALL
 
 CALLS_IN_FLIGHT = 4
 Item = TypeVar("Item")

@@ -1,17 +1,18 @@
 """What a stage is to its author: a task comes in, one of a closed set of results goes out.
 
-A handler never talks to Redis. It returns Next or Done, or raises one of the failures below; anything else is a bug and
-is reported as one.
+A handler never talks to Redis. It returns Next, Split or Done, or raises one of the failures below; anything else is a
+bug and is reported as one.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
-from actors.kernel.worker import Grant
+from actors.kernel.items import Child, ChildRow, Grant, OnChildFailure
+from actors.kernel.keys import Lane
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -20,7 +21,21 @@ class Next(msgspec.Struct, frozen=True):
     stage: str
     input: bytes
     refs: tuple[str, ...] = ()
-    lane: Literal["cpu", "gpu"] = "cpu"
+    lane: Lane = "cpu"
+    rescue: bool = False
+    """Whether a job in the gpu lane may run on a cpu when no gpu worker is left."""
+
+
+class Split(msgspec.Struct, frozen=True):
+    """The stage has spawned children; `stage` follows with `input` when the last of them has ended."""
+
+    stage: str
+    input: bytes
+    refs: tuple[str, ...] = ()
+    lane: Lane = "cpu"
+    rescue: bool = False
+    reach: float = 100.0
+    """Percent of the job when its children have ended; until then it follows theirs."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -30,7 +45,7 @@ class Done(msgspec.Struct, frozen=True):
     event: bytes = b"{}"
 
 
-Result = Next | Done
+Result = Next | Split | Done
 
 
 class StageFailure(Exception):
@@ -81,11 +96,20 @@ class FailurePolicy(Protocol):
         """`attempt`: errors of this stage before this one."""
 
 
+class Family(Protocol):
+    """The port through which a task has children."""
+
+    async def spawn(self, grant: Grant, children: Sequence[Child], on_child_failure: OnChildFailure) -> None: ...
+
+    async def children(self, grant: Grant, first: int, count: int) -> list[ChildRow]: ...
+
+
 class Task:
     """One grant, as its handler sees it."""
 
-    def __init__(self, grant: Grant, report: Callable[["Task"], None]) -> None:
+    def __init__(self, grant: Grant, report: Callable[["Task"], None], family: Family) -> None:
         self.grant = grant
+        self._family = family
         self.percent = grant.percent
         """High-water mark of the whole job, 0 to 100. Written by the handler through `report`."""
         self.progress = b"{}"
@@ -139,6 +163,18 @@ class Task:
     @property
     def deadline_ms(self) -> int:
         return self.grant.deadline_ms
+
+    async def spawn(self, children: Sequence[Child], on_child_failure: OnChildFailure = "go_on") -> None:
+        """Creates children, which begin at once; the stage then ends with Split. Repeat-safe by their numbers.
+
+        Raises Throttled when Redis is full, Cancelled when the job is not wanted any more, and ValueError for more than
+        10 000 children or more than three levels of them.
+        """
+        await self._family.spawn(self.grant, children, on_child_failure)
+
+    async def children(self, first: int = 1, count: int = 100) -> list[ChildRow]:
+        """How the children numbered from `first` on stand: one page of rows."""
+        return await self._family.children(self.grant, first, count)
 
     def report(self, percent: float | None, progress: bytes = b"{}", *, moved: bool = True) -> None:
         """Reports overall percent and a JSON object, at any rate. `moved=False` does not calm the stall watchdog."""

@@ -6,12 +6,13 @@ from typing import Literal
 import msgspec
 import redis.asyncio
 
+from actors.kernel.items import Release
 from actors.kernel.keys import Partitions
 from actors.kernel.options import KernelOptions
 from actors.kernel.scripts import Argument, Scripts, text
-from actors.kernel.worker import Release, Worker
+from actors.kernel.worker import Worker
 
-Outcome = Literal["requeued", "failed", "cancelled", "expired"]
+Outcome = Literal["requeued", "failed", "cancelled", "expired", "error"]
 WORKER_LOST = b'{"code":"WORKER_LOST","message":"The worker stopped answering; the step starts again."}'
 CRASH_LOOP = (
     b'{"code":"CRASH_LOOP","message":"The worker was lost each time it worked on this.",'
@@ -88,12 +89,40 @@ class Keeper:
         reply = await self._scripts.call("retention", keys, [keys.job(job) for job in jobs], list(jobs))
         return [text(job) for job in reply]
 
-    async def reconcile(self, partition: str, cursor: str) -> tuple[str, dict[str, str]]:
-        """Repairs one page of the active jobs from `cursor` ("0" starts); returns the next cursor and the repairs."""
+    async def reconcile(self, partition: str, cursor: str, deserted: Sequence[str] = ()) -> tuple[str, dict[str, str]]:
+        """Repairs one page of the active jobs from `cursor` ("0" starts); returns the next cursor and the repairs.
+
+        `deserted` names queues (`<stage>:gpu`) without a live worker: jobs in them that may run on a cpu are moved.
+        """
         keys = self._partitions.keys(partition)
-        reply = await self._scripts.call("reconcile", keys, [], [cursor, self._options.lease_ms])
+        reply = await self._scripts.call("reconcile", keys, [], [cursor, self._options.lease_ms, *deserted])
         following, *repairs = map(text, reply)
         return following, dict(zip(repairs[::2], repairs[1::2], strict=True))
+
+    async def purge(self, partition: str, jobs: Sequence[str]) -> list[str]:
+        """Ends the retention of terminal jobs; the reaper sweeps their files and forgets them. At most 100 a call."""
+        keys = self._partitions.keys(partition)
+        reply = await self._scripts.call("purge", keys, [keys.job(job) for job in jobs], list(jobs))
+        return [text(job) for job in reply]
+
+    async def set_limit(self, tenant: str, limit: int | None) -> None:
+        """Lets `limit` jobs of a tenant be under way at once (0: any number); None: the installation's default."""
+        keys = self._partitions.keys(self._partitions.of_tenant(tenant))
+        if limit is None:
+            await self._client.delete(keys.limit(tenant))
+        else:
+            await self._client.set(keys.limit(tenant), limit)
+        await self.turn(tenant)
+
+    async def limit_of(self, tenant: str) -> int | None:
+        """What `set_limit` said, or None."""
+        limit = await self._client.get(self._partitions.keys(self._partitions.of_tenant(tenant)).limit(tenant))
+        return None if limit is None else int(limit)
+
+    async def turn(self, tenant: str) -> list[str]:
+        """Queues those of a tenant's held jobs for which there is room; returns them."""
+        keys = self._partitions.keys(self._partitions.of_tenant(tenant))
+        return [text(job) for job in await self._scripts.call("turn", keys, [], [tenant])]
 
     async def give_back(self, partition: str) -> int:
         """Releases every lease of the partition, uncharged. Only where all earlier workers are known to be dead."""

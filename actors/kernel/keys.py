@@ -43,7 +43,11 @@ class Keys:
         return f"{self.root}log:{job}"
 
     def inbox(self, stage: str, lane: str, priority: str) -> str:
-        """`priority` is one of PRIORITIES, or `again`: work that came back from a lost or stopping worker."""
+        """`priority` is one of PRIORITIES, or the name of an inbox beside them.
+
+        `again`: work that came back from a lost or stopping worker; `alone`: work that has cost two workers;
+        `@<name>`: work replayed to the quarantine worker of that name.
+        """
         return f"{self.root}in:{stage}:{lane}:{priority}"
 
     def taken(self, nonce: str) -> str:
@@ -57,6 +61,24 @@ class Keys:
 
     def hooks(self, tenant: str) -> str:
         return f"{self.root}hooks:{tenant}"
+
+    def held(self, tenant: str) -> str:
+        """Zset of the tenant's held jobs, ordered by its members, `<stage>:<lane> <order> <id>`."""
+        return f"{self.root}hold:{tenant}"
+
+    def slots(self, tenant: str) -> str:
+        """Set of the tenant's jobs that are under way."""
+        return f"{self.root}run:{tenant}"
+
+    def ready(self, stage: str, lane: str, tenant: str) -> str:
+        """Set of the tenant's hints in the priority inboxes of one stage and lane."""
+        return f"{self.root}ready:{stage}:{lane}:{tenant}"
+
+    def limit(self, tenant: str) -> str:
+        return f"{self.root}limit:{tenant}"
+
+    def kids(self, parent: str) -> str:
+        return f"{self.root}kids:{parent}"
 
 
 class Partitions:

@@ -7,9 +7,17 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach Redis or Valkey (6.2 or newer)."""
 
     url: str = "redis://127.0.0.1:6379/0"
-    """redis://, rediss:// or unix:// address. Credentials belong into `username` and `password`."""
+    """Address of a server, a Redis Cluster or a primary behind Sentinels (see `address`). Credentials have fields."""
     username: str | None = None
     password: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = None
+    ca_file: str | None = None
+    """TLS: PEM file of the authorities to trust; None: those that the system trusts."""
+    certificate_file: str | None = None
+    """TLS: PEM file of the client's certificate, for servers that ask for one."""
+    key_file: str | None = None
+    """TLS: PEM file of its private key."""
     connect_timeout_s: float = 2.0
     reply_timeout_s: float = 5.0
     """A command without a reply for so long counts as a broken connection. Blocking reads add their block time."""
@@ -36,12 +44,23 @@ class KernelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Durable events kept per partition (approximately), for watchers of many jobs."""
     pulse_length: int = 10_000
     """Progress reports kept per partition (approximately); they are never replayed."""
+    window: int = 4
+    """Hints that one tenant may have in the priority inboxes of one stage and lane; its other jobs are held."""
+    tenant_limit: int = 0
+    """Jobs of one tenant that may be under way at once, where the tenant has no limit of its own; 0: any number."""
+    tenant_backlog: int = 100_000
+    """Held jobs of one tenant beyond which its submissions are refused."""
+    partition_jobs: int = 1_000_000
+    """Unfinished jobs of one partition beyond which submissions are refused."""
+    quarantine: str = ""
+    """Name of a quarantine worker: takes only what was replayed to it. Empty: an ordinary worker."""
 
     @property
     def lease_ms(self) -> int:
         return round(self.lease_s * 1000)
 
     def common_arguments(self) -> list[str]:
-        """ARGV 1..4 of every verb (see lua/parts/context.lua)."""
+        """ARGV 1..6 of every verb (see lua/parts/context.lua)."""
         retention_ms = round(self.retention_s * 1000)
-        return [str(self.feed_length), str(self.pulse_length), str(self.log_length), str(retention_ms)]
+        numbers = (self.feed_length, self.pulse_length, self.log_length, retention_ms, self.window, self.tenant_limit)
+        return [str(number) for number in numbers]

@@ -14,7 +14,7 @@ class State(StrEnum):
     DELAYED = "delayed"
     """Waits in `due` for its next attempt."""
     HELD = "held"
-    """Over its tenant's limit."""
+    """Over its tenant's limit, or behind its tenant's earlier jobs."""
     RUNNING = "running"
     """A worker holds its lease."""
     WAITING = "waiting"
@@ -27,32 +27,43 @@ class State(StrEnum):
 
 TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
+_WAITS = frozenset({State.QUEUED, State.HELD, State.DELAYED})
+_BEGINS = frozenset({State.QUEUED, State.HELD})
+_UNWANTED = frozenset({State.CANCELLED, State.FAILED})
+
 MOVES: dict[str, dict[State, frozenset[State]]] = {
-    "take": {State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.EXPIRED})},
+    "take": {State.QUEUED: frozenset({State.RUNNING, State.HELD, State.EXPIRED}) | _UNWANTED},
     "commit": {
-        State.RUNNING: frozenset({State.QUEUED, State.COMPLETED, State.CANCELLED}),
-        State.QUEUED: frozenset({State.QUEUED, State.COMPLETED}),
+        State.RUNNING: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED},
+        State.QUEUED: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED},
     },
     "fail": {
-        State.RUNNING: frozenset({State.DELAYED, State.FAILED, State.CANCELLED}),
-        State.QUEUED: frozenset({State.DELAYED, State.FAILED}),
+        State.RUNNING: frozenset({State.DELAYED}) | _UNWANTED,
+        State.QUEUED: frozenset({State.DELAYED}) | _UNWANTED,
     },
-    "release": {State.RUNNING: frozenset({State.QUEUED, State.CANCELLED})},
-    "beat": {State.QUEUED: frozenset({State.RUNNING})},
-    "reap": {State.RUNNING: frozenset({State.QUEUED, State.FAILED, State.CANCELLED, State.EXPIRED})},
-    "promote": {State.DELAYED: frozenset({State.QUEUED, State.EXPIRED})},
+    "release": {State.RUNNING: frozenset({State.QUEUED}) | _UNWANTED},
+    "beat": {State.QUEUED: frozenset({State.RUNNING}), State.RUNNING: frozenset({State.CANCELLED})},
+    "reap": {State.RUNNING: frozenset({State.QUEUED, State.EXPIRED}) | _UNWANTED},
+    "promote": {State.DELAYED: _BEGINS | _UNWANTED | {State.EXPIRED}},
+    "turn": {State.HELD: frozenset({State.QUEUED}) | _UNWANTED},
+    "children": {State.WAITING: _BEGINS | {State.FAILED}},
+    "parent": {state: frozenset({State.CANCELLED}) for state in (*_WAITS, State.RUNNING, State.WAITING)},
     "cancel": {
-        State.QUEUED: frozenset({State.CANCELLED}),
-        State.DELAYED: frozenset({State.CANCELLED}),
+        **{state: frozenset({State.CANCELLED}) for state in (*_WAITS, State.WAITING)},
         State.RUNNING: frozenset({State.RUNNING}),
     },
     "expire": {
-        State.QUEUED: frozenset({State.EXPIRED}),
-        State.DELAYED: frozenset({State.EXPIRED}),
-        State.RUNNING: frozenset({State.EXPIRED, State.CANCELLED}),
+        **{state: frozenset({State.EXPIRED}) | _UNWANTED for state in (*_WAITS, State.WAITING)},
+        State.RUNNING: frozenset({State.EXPIRED}) | _UNWANTED,
     },
+    "replay": {state: _BEGINS | {State.WAITING} for state in (State.FAILED, State.CANCELLED, State.EXPIRED)},
 }
-"""verb -> state before -> states after. A queued job meets `commit`, `fail` and `beat` only after a reap."""
+"""verb -> state before -> states after.
+
+Three moves are made within other verbs: `turn` where a place came free, `children` when the last child has ended or a
+needed one has failed, `parent` where a job is met whose parent has ended. A queued job meets `commit`, `fail` and
+`beat` only after a reap. CANCELLED is also what a child of an ended parent becomes, FAILED the parent of a needed one.
+"""
 
 
 def legal(verb: str, state: State) -> bool:

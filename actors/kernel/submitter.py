@@ -1,4 +1,4 @@
-"""The client of those who want work done: submit and cancel."""
+"""The client of those who want work done: submit, cancel, replay."""
 
 from typing import Literal
 
@@ -23,12 +23,16 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """What the first stage needs, as JSON."""
     kind: str = "media"
     lane: Lane = "cpu"
+    rescue: bool = False
+    """Whether a job in the gpu lane may run on a cpu when no gpu worker is left."""
     priority: Priority = "normal"
     listed: bool = True
     """Listed jobs appear in listings, feeds and deliveries."""
     refs: tuple[str, ...] = ()
     deadline_s: float | None = None
-    """Life of the job in seconds; None: the installation's default."""
+    """Life of the job in seconds, from its start; None: the installation's default."""
+    start_at_ms: int | None = None
+    """When to start it, server time; None: at once."""
     idempotency_key: str | None = None
     digest: str = ""
     """Of the request, compared when the idempotency key is used again."""
@@ -39,8 +43,12 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 class Submitted(msgspec.Struct, frozen=True, array_like=True):
     """How a submission ended."""
 
-    outcome: Literal["ok", "exists", "conflict"]
-    """exists: the same request was accepted before, as `job`. conflict: the key belongs to another request."""
+    outcome: Literal["ok", "exists", "conflict", "busy", "crowded"]
+    """exists: the same request was accepted before, as `job`. conflict: the key belongs to another request.
+
+    busy: the tenant has too many jobs waiting; crowded: the partition has too many unfinished ones. Nothing was
+    written.
+    """
     job: str
     state: str
     """`gone` when the earlier job is no longer kept."""
@@ -54,6 +62,15 @@ class CancelReply(msgspec.Struct, frozen=True, array_like=True):
     state: str
 
 
+class Replayed(msgspec.Struct, frozen=True, array_like=True):
+    """How a replay ended."""
+
+    outcome: Literal["ok", "illegal", "parent", "gone"]
+    """illegal: the state does not allow it. parent: a child begins again only while its parent waits."""
+    state: str
+    """Of the job; with outcome `parent`, of the parent."""
+
+
 BODY_LIMIT_BYTES = 65_536
 
 
@@ -62,7 +79,7 @@ class BodyTooLarge(ValueError):
 
 
 class Submitter:
-    """Submits and cancels. Calls are repeat-safe and sent again until `patience_s` has passed."""
+    """Submits, cancels and replays. Calls are repeat-safe and sent again until `patience_s` has passed."""
 
     def __init__(
         self, client: redis.asyncio.Redis, partitions: Partitions, options: KernelOptions, *, patience_s: float = 5.0
@@ -88,11 +105,15 @@ class Submitter:
             submission.kind,
             submission.stage,
             submission.lane,
+            "1" if submission.rescue else "",
             submission.priority,
             "1" if submission.listed else "0",
             round(deadline_s * 1000),
+            submission.start_at_ms or 0,
             submission.digest,
             round(self._options.idempotency_s * 1000),
+            self._options.tenant_backlog,
+            self._options.partition_jobs,
             submission.spec,
             submission.input,
             msgspec.json.encode(submission.refs),
@@ -109,3 +130,22 @@ class Submitter:
         )
         outcome, state = map(text, reply)
         return msgspec.convert((outcome.lower(), state), CancelReply)
+
+    async def replay(
+        self, job: str, *, from_first: bool, life_s: float | None = None, worker: str | None = None
+    ) -> Replayed:
+        """Begins a failed, cancelled or expired job again, with full budgets and a new deadline.
+
+        At the stage it ended in, which needs the files in its `refs`, or at its first one. `worker` names a quarantine
+        worker that alone may take it there. Raises UnknownJobId, StoreFull or StoreUnavailable (send it again).
+        """
+        keys = self._partitions.keys_of_job(job)
+        life_ms = round((life_s or self._options.deadline_s) * 1000)
+        arguments: list[Argument] = [job, life_ms, "first" if from_first else "here", worker or ""]
+        while True:
+            reply = await persist(
+                lambda: self._scripts.call("replay", keys, [keys.job(job)], arguments), patience_s=self._patience_s
+            )
+            outcome, state, left = text(reply[0]), text(reply[1]), int(reply[2])
+            if left == 0:
+                return msgspec.convert((outcome.lower(), state), Replayed)

@@ -4,7 +4,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from actors.kernel.handler import Failure, StageFailure, Task
-from actors.kernel.worker import End
+from actors.kernel.items import End
 
 RUNNING = Gauge("reelway_stage_running", "Stages that this process is working on.", ["stage"])
 ENDED = Counter("reelway_stage_ended_total", "Stages that ended, and the kernel's answer.", ["stage", "how", "end"])

@@ -25,6 +25,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     kind: str
     listed: bool
+    parent: str
+    """Id of the job this is a child of, or empty."""
+    children: int
+    """Highest number of its children."""
     rev: int
     """Contiguous number of the last durable event."""
     last_event: str
@@ -73,7 +77,14 @@ def _time(fields: dict[str, bytes], name: str) -> int | None:
 
 
 def view(job: str, fields: dict[str, bytes]) -> JobView:
-    """Decodes a job hash."""
+    """Decodes a job hash. Fields that a job has not come to yet are absent and read as 0 or empty."""
+
+    def said(name: str) -> str:
+        return text(fields.get(name, b""))
+
+    def number(name: str) -> int:
+        return int(fields.get(name) or 0)
+
     return JobView(
         job=job,
         state=State(text(fields["state"])),
@@ -83,14 +94,16 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
         tenant=text(fields["tenant"]),
         kind=text(fields["kind"]),
         listed=fields["listed"] == b"1",
+        parent=said("parent"),
+        children=number("children"),
         rev=int(fields["rev"]),
         last_event=text(fields["last_event"]),
-        fence=text(fields["fence"]),
-        owner=text(fields["owner"]),
-        takes=int(fields["takes"]),
-        attempt=int(fields["attempt"]),
-        crashes=int(fields["crashes"]),
-        percent=float(fields["percent"]),
+        fence=said("fence"),
+        owner=said("owner"),
+        takes=number("takes"),
+        attempt=number("attempt"),
+        crashes=number("crashes"),
+        percent=float(fields.get("percent") or 0),
         spec=fields["spec"],
         input=fields["input"],
         refs=msgspec.json.decode(fields["refs"], type=tuple[str, ...]),

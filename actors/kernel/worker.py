@@ -1,123 +1,33 @@
-"""The client of those who do work: take, beat, commit, fail, release.
+"""The client of those who do work: take, beat, commit, fail, release, spawn.
 
 Every verb is a list: one call carries up to 50 items of one partition and answers for each, in order.
 """
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 import redis.asyncio
 
+from actors.kernel.items import (
+    Beat,
+    Child,
+    ChildRow,
+    Commit,
+    End,
+    Fail,
+    Grant,
+    Pulse,
+    Release,
+    Spawn,
+    Spawned,
+    Taken,
+)
 from actors.kernel.keys import Keys, Partitions
 from actors.kernel.options import KernelOptions
 from actors.kernel.scripts import Argument, BlockingScripts, Scripts, text
 
 ITEMS_PER_CALL = 50
-
-
-class End(StrEnum):
-    """How a commit, fail or release stands. On anything but OK and LATE a worker stops and deletes nothing."""
-
-    OK = "OK"
-    LATE = "LATE"
-    """Accepted after a reap, because nobody had taken the job again."""
-    ALREADY = "ALREADY"
-    """This very end is recorded."""
-    CANCELLED = "CANCELLED"
-    """The cancel flag won."""
-    FENCED = "FENCED"
-    """A newer fence, or a terminal state."""
-    GONE = "GONE"
-
-
-class Pulse(StrEnum):
-    """How a beat stands."""
-
-    OK = "OK"
-    CANCEL = "CANCEL"
-    DEADLINE = "DEADLINE"
-    FENCED = "FENCED"
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """The right to work on one stage of one job, until the lease ends."""
-
-    job: str
-    fence: str
-    """`<takes>.<nonce>`; part of every path the stage writes."""
-    stage: str
-    tenant: str
-    kind: str
-    attempt: int
-    """Errors of the handler in this stage so far."""
-    crashes: int
-    """Leases of this stage lost so far."""
-    deadline_ms: int
-    lane: str
-    priority: str
-    percent: float
-    """High-water mark of the whole job."""
-    spec: bytes
-    input: bytes
-    refs: tuple[str, ...]
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """The answer of one `take`."""
-
-    grants: list[Grant]
-    bells: dict[str, str]
-    """Inbox key to the last id its group has delivered, when nothing was granted: where the doorbell listens."""
-
-
-class Beat(msgspec.Struct, frozen=True):
-    """One lease to renew; `percent` and `progress` only when something moved."""
-
-    job: str
-    fence: str
-    percent: float | None = None
-    progress: bytes = b"{}"
-
-
-class Commit(msgspec.Struct, frozen=True):
-    """One result: `next` queues `stage` with `body` as its input, `done` completes the job with `body` as result."""
-
-    job: str
-    fence: str
-    kind: Literal["next", "done"]
-    stage: str
-    lane: str
-    body: bytes
-    refs: tuple[str, ...] = ()
-    data: bytes = b"{}"
-    """done: the data of job.completed, a JSON object."""
-    percent: float | None = None
-    """next: how far the whole job has come, if the stage reported it."""
-
-
-class Fail(msgspec.Struct, frozen=True):
-    """One error, with what the caller decided from the error table."""
-
-    job: str
-    fence: str
-    cls: Literal["transient", "stalled", "throttled", "permanent"]
-    delay_ms: int
-    budget: int
-    """Errors this stage may have in all."""
-    error: bytes
-    """JSON object for the user."""
-    reason: bytes
-    """JSON object for the user: why the job waits. `until` is added by the script."""
-
-
-class Release(msgspec.Struct, frozen=True):
-    """One job given back without spending a budget."""
-
-    job: str
-    fence: str
-    reason: bytes
 
 
 Item = TypeVar("Item", Beat, Commit, Fail, Release)
@@ -127,14 +37,18 @@ def _percent(percent: float | None) -> str:
     return "" if percent is None else f"{percent:.2f}"
 
 
+def _flag(flag: bool) -> str:
+    return "1" if flag else ""
+
+
 def _beat_arguments(beat: Beat) -> list[Argument]:
     return [beat.job, beat.fence, _percent(beat.percent), beat.progress]
 
 
 def _commit_arguments(commit: Commit) -> list[Argument]:
     refs = msgspec.json.encode(commit.refs)
-    where: list[Argument] = [commit.job, commit.fence, commit.kind, commit.stage, commit.lane]
-    return [*where, _percent(commit.percent), commit.body, refs, commit.data]
+    where: list[Argument] = [commit.job, commit.fence, commit.kind, commit.stage, commit.lane, _flag(commit.rescue)]
+    return [*where, _percent(commit.percent), _percent(commit.reach), commit.body, refs, commit.data]
 
 
 def _fail_arguments(fail: Fail) -> list[Argument]:
@@ -146,7 +60,8 @@ def _release_arguments(release: Release) -> list[Argument]:
 
 
 def _grant(reply: list[bytes]) -> Grant:
-    job, fence, stage, tenant, kind, attempt, crashes, deadline, lane, priority, percent, spec, body, refs = reply
+    job, fence, stage, tenant, kind, attempt, crashes, deadline, *more = reply
+    lane, priority, percent, parent, children, spec, body, refs = more
     return Grant(
         job=text(job),
         fence=text(fence),
@@ -159,10 +74,24 @@ def _grant(reply: list[bytes]) -> Grant:
         lane=text(lane),
         priority=text(priority),
         percent=float(percent),
+        parent=text(parent),
+        children=int(children),
         spec=spec,
         input=body,
         refs=msgspec.json.decode(refs, type=tuple[str, ...]),
     )
+
+
+def _child_arguments(child: Child) -> list[Argument]:
+    """Ten values, see lua/spawn.lua."""
+    where: list[Argument] = [child.number, child.kind, child.stage, child.lane, _flag(child.rescue)]
+    listed = "1" if child.listed else "0"
+    return [*where, child.priority or "", listed, child.spec, child.input, msgspec.json.encode(child.refs)]
+
+
+def _child_row(parent: str, number: str, row: str) -> ChildRow:
+    state, _, fence = row.partition(" ")
+    return ChildRow(int(number), f"{parent}.{number}", state, fence)
 
 
 class Worker:
@@ -171,17 +100,18 @@ class Worker:
     def __init__(self, client: redis.asyncio.Redis, partitions: Partitions, options: KernelOptions, name: str) -> None:
         self.name = name
         """Consumer name: unique for the life of one process, never used again."""
+        self._client = client
         self._scripts = Scripts(client, options)
         self._partitions = partitions
         self._options = options
 
-    async def take(self, partition: str, inboxes: Sequence[str], want: int, nonce: str) -> Taken:
-        """Takes up to `want` jobs from the inboxes (keys), in their order."""
+    async def take(self, partition: str, inboxes: Sequence[str], want: int, nonce: str, *, holding: int = 0) -> Taken:
+        """Takes up to `want` jobs from the inboxes (keys), in their order; `holding`: jobs this worker has already."""
         keys = self._partitions.keys(partition)
-        arguments: list[Argument] = [self.name, nonce, want, self._options.lease_ms]
-        grants, bells = await self._scripts.call("take", keys, [keys.taken(nonce), *inboxes], arguments)
+        arguments: list[Argument] = [self.name, nonce, want, self._options.lease_ms, holding]
+        grants, bells, paused, clear = await self._scripts.call("take", keys, [keys.taken(nonce), *inboxes], arguments)
         listen = {text(bells[index]): text(bells[index + 1]) for index in range(0, len(bells), 2)}
-        return Taken([_grant(reply) for reply in grants], listen)
+        return Taken([_grant(reply) for reply in grants], listen, [text(stage) for stage in paused], bool(clear))
 
     async def beat(self, partition: str, beats: Sequence[Beat]) -> list[Pulse]:
         lease: list[Argument] = [self._options.lease_ms]
@@ -195,6 +125,23 @@ class Worker:
 
     async def release(self, partition: str, releases: Sequence[Release]) -> list[End]:
         return [End(status) for status in await self._call("release", partition, releases, _release_arguments, [])]
+
+    async def spawn(self, partition: str, spawn: Spawn) -> Spawned:
+        """Creates children of a running job. Raises an out-of-memory error of redis-py when Redis is full."""
+        keys = self._partitions.keys(partition)
+        names = [keys.job(spawn.job), *(keys.job(f"{spawn.job}.{child.number}") for child in spawn.children)]
+        arguments: list[Argument] = [spawn.job, spawn.fence, spawn.on_child_failure]
+        for child in spawn.children:
+            arguments += _child_arguments(child)
+        status, *outcomes = map(text, await self._scripts.call("spawn", keys, names, arguments))
+        return msgspec.convert({"status": status, "outcomes": outcomes}, Spawned)
+
+    async def children(self, partition: str, parent: str, first: int, count: int) -> list[ChildRow]:
+        """The rows of the children numbered `first` and following, in order; those that do not exist are left out."""
+        numbers = [str(number) for number in range(first, first + count)]
+        key = self._partitions.keys(partition).kids(parent)
+        rows = await self._client.hmget(key, numbers)
+        return [_child_row(parent, number, text(row)) for number, row in zip(numbers, rows, strict=True) if row]
 
     async def _call(
         self,

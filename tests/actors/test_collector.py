@@ -6,7 +6,7 @@ import pytest
 import redis.asyncio
 
 from actors.kernel import KernelOptions, Partitions, Submission, Submitter, Worker, new_nonce
-from actors.kernel.worker import Commit, Grant
+from actors.kernel.items import Commit, Grant
 from actors.media.task import JobSpec, Manifest, Result, encode
 from actors.reaper.collector import UNNAMED, Collector
 from actors.settings import StorageSettings

@@ -31,7 +31,7 @@ ALL = ("again", "high", "normal", "low")
 
 @pytest.fixture
 async def house(redis_url: str) -> AsyncIterator[Installation]:
-    installation = Installation(redis_url, KernelOptions())
+    installation = Installation(redis_url, KernelOptions(window=1000))
     yield installation
     await installation.client.aclose()
 

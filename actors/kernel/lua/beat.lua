@@ -1,8 +1,8 @@
 -- beat: renews leases and carries progress; its replies carry cancel and deadline to the worker.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 5   lease (ms)
---      6+  four an item: id, fence, percent of the whole job ('' when nothing moved), progress (JSON object)
+-- ARGV 7   lease (ms)
+--      8+  four an item: id, fence, percent of the whole job ('' when nothing moved), progress (JSON object)
 -- Reply    one status an item: OK | CANCEL (stop and report) | DEADLINE (expired) | FENCED (not yours any more)
 -- Repeat   harmless.
 --
@@ -16,22 +16,25 @@ shrink_first()
 local function report(job, percent, progress)
   if percent == '' then return end
   local reached = tonumber(percent) or 0
-  local reason = job.reason
+  local before = job.percent
   -- percent is the high-water mark of the job; below it, `reason` says why a stage repeats.
-  if reached > job.percent then
+  if reached > before then
     job.percent = reached
-    reason = ''
+    job.reason = ''
   end
-  redis.call('HSET', job.key, 'percent', tostring(job.percent), 'progress', progress, 'reason', reason, 'updated_at', NOW)
-  pulse(job, progress, reason)
+  redis.call('HSET', job.key, 'percent', tostring(job.percent), 'progress', progress, 'reason', job.reason, 'updated_at', NOW)
+  pulse(job, progress, job.reason)
+  if job.parent ~= '' and job.percent > before then
+    local parent = read(job.parent)
+    if parent then raise(parent, job.percent - before) end
+  end
 end
 
 local function resume(job, fence)
-  drop_hint(job.inbox, job.entry)
-  if job.state == 'delayed' then row('due', job.id, false) end
-  job.state, job.entry, job.ended, job.crashes = 'running', '', 'returned ' .. fence, job.crashes - 1
+  leave(job)
+  job.state, job.ended, job.crashes, job.reason = 'running', 'returned ' .. fence, math.max(0, job.crashes - 1), ''
   event(job, 'job.resumed', '{"stage":"' .. job.stage .. '"}')
-  write(job, 'state', 'running', 'entry', '', 'ended', job.ended, 'crashes', job.crashes, 'reason', '')
+  write(job, 'ended', job.ended, 'crashes', job.crashes)
 end
 
 local function beat(id, fence, percent, progress)
@@ -46,9 +49,13 @@ local function beat(id, fence, percent, progress)
   end
   if job.fence ~= fence then return 'FENCED' end
   if job.state == 'running' then
+    if orphaned(job) then
+      finish_unwanted(job)
+      return 'CANCEL'
+    end
     row('leases', id, NOW + lease)
     report(job, percent, progress)
-    return job.cancel ~= '' and 'CANCEL' or 'OK'
+    return unwanted(job) and 'CANCEL' or 'OK'
   end
   if job.state == 'cancelled' then return 'CANCEL' end
   if job.state == 'expired' then return 'DEADLINE' end
@@ -56,7 +63,9 @@ local function beat(id, fence, percent, progress)
 end
 
 for index = FIRST + 1, #ARGV, 4 do
-  statuses[#statuses + 1] = beat(ARGV[index], ARGV[index + 1], ARGV[index + 2], ARGV[index + 3])
+  local id = ARGV[index]
+  statuses[#statuses + 1] = apart(id, beat, id, ARGV[index + 1], ARGV[index + 2], ARGV[index + 3])
 end
+settle()
 flush()
 return statuses

@@ -1,47 +1,81 @@
 -- commit: a worker ends its lease with a result.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 5+  nine an item: id, fence, kind (next | done), stage and lane of the next stage, percent reached ('' when the stage
---          reported none), body (next: its input; done: the result), refs (JSON array), data (done: JSON object, the data
---          of job.completed)
+-- ARGV 7+  eleven an item: id, fence, kind (next | split | done), stage, lane and rescue of the next stage, percent reached
+--          ('' when the stage reported none), reach (split: percent of the job when its children have ended), body (next,
+--          split: input of the next stage; done: the result), refs (JSON array), data (done: JSON object, the data of
+--          job.completed)
 -- Reply    one status an item: OK | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
 -- Repeat   answers ALREADY.
 --
 -- The fence is compared, the lease ended, the next hint written and the event appended here and nowhere else, so there
--- is no window between a result and what follows from it.
+-- is no window between a result and what follows from it. `split` waits for the children that `spawn` made and goes on
+-- at once if none is open.
 
 local statuses = {}
 shrink_first()
 
-local function next_stage(job, stage, lane, percent, input, refs)
-  local done = job.stage
-  end_lease(job, 'commit')
-  job.stage, job.lane, job.attempt, job.crashes = stage, lane, 0, 0
-  requeue(job, inbox_of(job))
-  event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. stage .. '"}')
-  write(job, 'state', 'queued', 'stage', stage, 'lane', lane, 'inbox', job.inbox, 'entry', job.entry, 'ended', job.ended,
-    'attempt', 0, 'crashes', 0, 'reason', '', 'input', input, 'refs', refs,
-    -- A stage that ends before its last beat has still come as far as it says.
-    'percent', tostring(math.max(job.percent, tonumber(percent) or 0)))
+local function step(job, item)
+  job.stage, job.lane, job.rescue = item.stage, item.lane, item.rescue
+  job.attempt, job.crashes, job.pinned, job.reason = 0, 0, '', ''
+  -- A stage that ends before its last beat has still come as far as it says.
+  job.percent = math.max(job.percent, tonumber(item.percent) or 0)
 end
 
-local function commit(id, fence, kind, stage, lane, percent, body, refs, data)
-  local job = read(id)
-  local status = standing(job, 'commit', fence)
-  if status == 'CANCELLED' and job.state == 'running' then
-    finish_cancelled(job)
+local function write_step(job, item)
+  write(job, 'stage', job.stage, 'lane', job.lane, 'rescue', job.rescue, 'turn', job.turn, 'pinned', '', 'ended', job.ended,
+    'attempt', 0, 'crashes', 0, 'input', item.body, 'refs', item.refs, 'percent', tostring(job.percent))
+end
+
+local function next_stage(job, item)
+  local done = job.stage
+  end_lease(job, 'commit')
+  step(job, item)
+  event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. job.stage .. '"}')
+  enqueue(job)
+  write_step(job, item)
+end
+
+local function wait_for_children(job, item)
+  local key = kids_of(job.id)
+  end_lease(job, 'commit')
+  leave_slot(job)
+  step(job, item)
+  job.state, job.inbox = 'waiting', ''
+  job.reason = '{"code":"CHILDREN_AWAITED","message":"Its parts are being worked on."}'
+  redis.call('HSET', key, 'base', tostring(job.percent), 'reach', item.reach)
+  event(job, 'job.waiting', '{"children":' .. job.children .. '}')
+  write_step(job, item)
+  raise(job, 0)
+end
+
+local function has_open_children(job)
+  return job.children > 0 and tonumber(redis.call('HGET', kids_of(job.id), 'open') or 0) > 0
+end
+
+local function commit(item)
+  local job = read(item.id)
+  local status = standing(job, 'commit', item.fence)
+  if status == 'CANCELLED' and not TERMINAL[job.state] then
+    finish_unwanted(job)
   elseif status == 'OK' or status == 'LATE' then
-    if kind == 'next' then
-      next_stage(job, stage, lane, percent, body, refs)
+    if item.kind == 'done' then
+      finish(job, 'commit', 'completed', 'job.completed', item.data, '', 'result', item.body, 'refs', '[]', 'percent', 100)
+    elseif item.kind == 'split' and has_open_children(job) then
+      wait_for_children(job, item)
     else
-      finish(job, 'commit', 'completed', 'job.completed', data, 'result', body, 'refs', '[]', 'percent', 100)
+      next_stage(job, item)
     end
   end
   return status
 end
 
-for index = FIRST, #ARGV, 9 do
-  statuses[#statuses + 1] = commit(unpack(ARGV, index, index + 8))
+for index = FIRST, #ARGV, 11 do
+  local item = { id = ARGV[index], fence = ARGV[index + 1], kind = ARGV[index + 2], stage = ARGV[index + 3],
+    lane = ARGV[index + 4], rescue = ARGV[index + 5], percent = ARGV[index + 6], reach = ARGV[index + 7],
+    body = ARGV[index + 8], refs = ARGV[index + 9], data = ARGV[index + 10] }
+  statuses[#statuses + 1] = apart(item.id, commit, item)
 end
+settle()
 flush()
 return statuses

@@ -4,21 +4,27 @@
 --         their files have been swept); at most 100 rows a call
 -- Repeat  harmless.
 
+local POSTPONED_MS = 60000
 local expired, retained = {}, {}
 shrink_first()
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.deadlines, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+local function expire(id)
   local job = read(id)
   if not job then
     row('deadlines', id, false)
   elseif TERMINAL[job.state] then
     retained[#retained + 1] = id
-  elseif job.cancel ~= '' then
-    finish_cancelled(job)
+  elseif unwanted(job) then
+    finish_unwanted(job)
   else
     finish_expired(job)
     expired[#expired + 1] = id
   end
 end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.deadlines, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+  if apart(id, expire, id) == 'ERROR' then row('deadlines', id, NOW + POSTPONED_MS) end
+end
+settle()
 flush()
 return { expired, retained }

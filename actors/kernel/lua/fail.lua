@@ -1,7 +1,7 @@
 -- fail: a worker ends its lease with an error.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 5+  seven an item: id, fence, class (transient | stalled | throttled | permanent), delay (ms), budget (errors a stage
+-- ARGV 7+  seven an item: id, fence, class (transient | stalled | throttled | permanent), delay (ms), budget (errors a stage
 --          may have), error (JSON object), reason (JSON object: why the job is delayed)
 -- Reply    one status an item: OK | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
 -- Repeat   answers ALREADY.
@@ -13,25 +13,26 @@ shrink_first()
 
 local function delay_job(job, delay, failure, reason)
   local due = NOW + delay
-  local until_due = string.sub(reason, 1, -2) .. ',"until":"' .. timestamp(due) .. '"}'
   end_lease(job, 'fail')
+  leave_slot(job)
   row('due', job.id, due)
   event(job, 'job.retrying', '{"error":' .. failure .. ',"next_at":"' .. timestamp(due) .. '"}')
-  write(job, 'state', 'delayed', 'entry', '', 'ended', job.ended, 'attempt', job.attempt, 'crashes', job.crashes,
-    'reason', until_due)
+  job.state, job.inbox = 'delayed', ''
+  job.reason = string.sub(reason, 1, -2) .. ',"until":"' .. timestamp(due) .. '"}'
+  write(job, 'ended', job.ended, 'attempt', job.attempt, 'crashes', job.crashes)
 end
 
 local function fail(id, fence, class, delay, budget, failure, reason)
   local job = read(id)
   local status = standing(job, 'fail', fence)
-  if status == 'CANCELLED' and job.state == 'running' then
-    finish_cancelled(job)
+  if status == 'CANCELLED' and not TERMINAL[job.state] then
+    finish_unwanted(job)
   elseif status == 'OK' or status == 'LATE' then
     -- After a reap the error replaces the crash that was charged.
     if status == 'LATE' then job.crashes = math.max(0, job.crashes - 1) end
     if class ~= 'throttled' then job.attempt = job.attempt + 1 end
     if class == 'permanent' or (class ~= 'throttled' and job.attempt >= tonumber(budget)) then
-      finish(job, 'fail', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'error', failure)
+      finish(job, 'fail', 'failed', 'job.failed', '{"error":' .. failure .. '}', class, 'error', failure)
     else
       delay_job(job, tonumber(delay), failure, reason)
     end
@@ -40,7 +41,8 @@ local function fail(id, fence, class, delay, budget, failure, reason)
 end
 
 for index = FIRST, #ARGV, 7 do
-  statuses[#statuses + 1] = fail(unpack(ARGV, index, index + 6))
+  statuses[#statuses + 1] = apart(ARGV[index], fail, unpack(ARGV, index, index + 6))
 end
+settle()
 flush()
 return statuses

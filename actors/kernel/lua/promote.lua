@@ -3,22 +3,30 @@
 -- Reply   the ids that were queued or ended, at most 100 a call
 -- Repeat  harmless.
 
+local POSTPONED_MS = 60000
 local moved = {}
 shrink_first()
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.due, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+local function promote(id)
   local job = read(id)
   row('due', id, false)
-  if job and job.state == 'delayed' then
-    if job.deadline <= NOW then
-      finish_expired(job)
-    else
-      requeue(job, inbox_of(job))
-      event(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
-      write(job, 'state', 'queued', 'inbox', job.inbox, 'entry', job.entry)
-    end
-    moved[#moved + 1] = id
+  if not job or job.state ~= 'delayed' then return end
+  if unwanted(job) then
+    finish_unwanted(job)
+  elseif job.deadline <= NOW then
+    finish_expired(job)
+  else
+    leave(job)
+    job.reason = ''
+    enqueue(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
+    write(job, 'turn', job.turn)
   end
+  moved[#moved + 1] = id
 end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.due, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+  if apart(id, promote, id) == 'ERROR' then row('due', id, NOW + POSTPONED_MS) end
+end
+settle()
 flush()
 return moved

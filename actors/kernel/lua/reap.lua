@@ -1,14 +1,14 @@
 -- reap: ends leases that have run out. The work goes to `again`, or the job fails when its crash budget is spent.
 --
--- ARGV 5  lease (ms)   6 server time of the reaper's last answer (ms)   7 crash budget   8 error (JSON object) of a spent budget
---      9  reason (JSON object) of a repeated stage
--- Reply   {OK, now (ms), id, outcome, …} with outcome requeued | failed | cancelled | expired, or {STALE, now}
+-- ARGV 7  lease (ms)   8 server time of the reaper's last answer (ms)   9 crash budget   10 error (JSON object) of a spent
+--      budget   11 reason (JSON object) of a repeated stage
+-- Reply   {OK, now (ms), id, outcome, …} with outcome requeued | failed | cancelled | expired | error, or {STALE, now}
 -- Repeat  harmless: it acts on rows that have run out and on nothing else. Any number of reapers may run.
 --
 -- STALE: more than half a lease has passed since this reaper last heard of the server, so the server (or the reaper) may
 -- have been stopped and the workers had no chance to beat. Nothing is ended on such evidence.
 
-local lease, heard, budget, failure, reason = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local lease, heard, budget, failure, reason = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10], ARGV[11]
 if NOW - heard > lease / 2 or NOW < heard then return { 'STALE', string.format('%.0f', NOW) } end
 
 shrink_first()
@@ -25,9 +25,9 @@ local function reap(id)
     row('leases', id, false)
     return nil
   end
-  if job.cancel ~= '' then
-    finish_cancelled(job)
-    return 'cancelled'
+  if unwanted(job) then
+    finish_unwanted(job)
+    return job.state
   end
   if job.deadline <= NOW then
     finish_expired(job)
@@ -35,23 +35,26 @@ local function reap(id)
   end
   job.crashes = job.crashes + 1
   if job.crashes >= budget then
-    finish(job, 'reap', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'error', failure)
+    finish(job, 'reap', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'crash_loop', 'error', failure)
     return 'failed'
   end
   end_lease(job, 'reap')
   requeue(job, inbox_again(job))
   event(job, 'job.retrying', '{"reason":' .. reason .. '}')
-  write(job, 'state', 'queued', 'inbox', job.inbox, 'entry', job.entry, 'ended', job.ended, 'crashes', job.crashes,
-    'reason', reason)
+  job.reason = reason
+  write(job, 'ended', job.ended, 'crashes', job.crashes)
   return 'requeued'
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.leases, '-inf', NOW, 'LIMIT', 0, BOUND)) do
-  local outcome = reap(id)
+  local outcome = apart(id, reap, id)
+  -- Looked at again after a lease, so that it does not keep the others from being seen.
+  if outcome == 'ERROR' then row('leases', id, NOW + lease) end
   if outcome then
     outcomes[#outcomes + 1] = id
-    outcomes[#outcomes + 1] = outcome
+    outcomes[#outcomes + 1] = string.lower(outcome)
   end
 end
+settle()
 flush()
 return outcomes

@@ -1,12 +1,13 @@
 -- retention: forgets terminal jobs whose time is over. Their files are swept before this is called.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 5+  ids
+-- ARGV 7+  ids
 -- Reply    the ids that were forgotten; a job that is not terminal, or not yet due, stays
 -- Repeat   harmless.
 
 local forgotten = {}
 shrink_first()
+redis.call('ZREMRANGEBYSCORE', ROOT .. 'quarantine', '-inf', NOW - RETENTION)
 
 for index = FIRST, #ARGV do
   local id = ARGV[index]
@@ -17,7 +18,7 @@ for index = FIRST, #ARGV do
     if grave and grave ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, grave) end
     redis.call('ZREM', DEAD, id)
     redis.call('ZREM', ROOT .. 'jobs:' .. job.tenant, id)
-    redis.call('DEL', job.key, ROOT .. 'log:' .. id)
+    redis.call('UNLINK', job.key, ROOT .. 'log:' .. id, kids_of(id))
     row('deadlines', id, false)
     forgotten[#forgotten + 1] = id
   end

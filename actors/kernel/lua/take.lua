@@ -2,24 +2,32 @@
 --
 -- KEYS 9    taken:<nonce>
 --      10+  inboxes, in the order to read them
--- ARGV 5    worker (consumer name)   6 nonce, new for every call   7 want (jobs)   8 lease (ms)
--- Reply     {grants, bells}
---           grants  one {id, fence, stage, tenant, kind, attempt, crashes, deadline, lane, priority, percent, spec, input, refs} per job
+-- ARGV 7    worker (consumer name)   8 nonce, new for every call   9 want (jobs)   10 lease (ms)   11 jobs it holds now
+-- Reply     {grants, bells, paused, clear}
+--           grants  one {id, fence, stage, tenant, kind, attempt, crashes, deadline, lane, priority, percent, parent,
+--                   children, spec, input, refs} per job
 --           bells   inbox, last delivered id, …: where to listen for new work; empty when something was granted
+--           paused  stages that were asked for and are paused: their inboxes were not read
+--           clear   1: a job waits in `alone`, and this worker is to take nothing until it holds nothing
 -- Repeat    the same nonce renews the fences it granted and answers those that still stand.
 --
 -- The job hash decides. A hint whose job is not queued with exactly this entry in exactly this inbox is stale and is
 -- dropped, so lost, doubled and resurrected entries start nothing. Reading and granting are one script: there is no
 -- moment in which an entry is delivered and its job is not running.
+--
+-- `alone` holds jobs that have cost two workers. Only a worker that holds nothing reads it, gets one job and takes nothing
+-- beside it, so that the third crash costs nobody else. A worker that is busy is asked to make room, one at a time.
 
-local worker, nonce, want, lease = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local worker, nonce, want, lease, holding = ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local KEPT_MS = 300000
-local grants, bells = {}, {}
+local CLEARING_MS = 60000
+local grants, bells, paused, clear = {}, {}, {}, 0
 
 local function grant(job)
   local bodies = redis.call('HMGET', job.key, 'spec', 'input', 'refs')
   grants[#grants + 1] = { job.id, job.fence, job.stage, job.tenant, job.kind, job.attempt, job.crashes,
-    string.format('%.0f', job.deadline), job.lane, job.priority, tostring(job.percent), bodies[1], bodies[2], bodies[3] }
+    string.format('%.0f', job.deadline), job.lane, job.priority, tostring(job.percent), job.parent, job.children,
+    bodies[1], bodies[2], bodies[3] }
   row('leases', job.id, NOW + lease)
 end
 
@@ -31,7 +39,7 @@ if earlier then
   end
   shrink_first()
   flush()
-  return { grants, bells }
+  return { grants, bells, paused, clear }
 end
 
 shrink_first()
@@ -39,20 +47,31 @@ shrink_first()
 local function start(job)
   job.takes = job.takes + 1
   job.fence = job.takes .. '.' .. nonce
+  if in_window(job) then leave_window(job) end
+  if job.kind ~= 'delivery' then member(slots(job.tenant), job.id, true) end
   job.state = 'running'
   event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. (job.attempt + job.crashes + 1) .. '}')
-  write(job, 'state', 'running', 'fence', job.fence, 'owner', worker, 'takes', job.takes, 'started_at', NOW)
+  write(job, 'fence', job.fence, 'owner', worker, 'takes', job.takes, 'started_at', NOW)
   grant(job)
 end
 
+local function has_room(job)
+  local limit = job.kind == 'delivery' and 0 or limit_of(job.tenant)
+  return limit == 0 or size(slots(job.tenant)) < limit or has_slot(job)
+end
+
 local function meet(inbox, entry, id)
-  local job = id and read(id)
+  local job = read(id)
   if not job or job.state ~= 'queued' or job.entry ~= entry or job.inbox ~= inbox then
     drop_hint(inbox, entry)
-  elseif job.cancel ~= '' then
-    finish_cancelled(job)
+  elseif unwanted(job) then
+    finish_unwanted(job)
   elseif job.deadline <= NOW then
     finish_expired(job)
+  elseif not has_room(job) then
+    leave(job)
+    hold(job, LIMITED)
+    write(job, 'turn', job.turn)
   else
     start(job)
   end
@@ -70,30 +89,72 @@ local function read_group(stream, count)
 end
 
 local met = 0
-for index = 10, #KEYS do
-  local inbox = string.sub(KEYS[index], #ROOT + 1)
-  while #grants < want and met < BOUND do
-    local entries = read_group(KEYS[index], math.min(want - #grants, BOUND - met))
-    if #entries == 0 then break end
+
+local function read_inbox(stream, most)
+  local inbox = string.sub(stream, #ROOT + 1)
+  while #grants < most and met < BOUND do
+    local entries = read_group(stream, math.min(most - #grants, BOUND - met))
+    if #entries == 0 then return end
     for _, entry in ipairs(entries) do
       met = met + 1
-      meet(inbox, entry[1], entry[2] and entry[2][2])
+      local id = entry[2] and entry[2][2] or ''
+      if apart(id, meet, inbox, entry[1], id) == 'ERROR' then drop_hint(inbox, entry[1]) end
     end
+    settle(most - #grants)
   end
 end
+
+local function ask_to_clear(stream, inbox)
+  if redis.call('XLEN', stream) == 0 or not has_waiting(inbox) then return end
+  local claim = ROOT .. 'clearing:' .. inbox
+  redis.call('SET', claim, worker, 'NX', 'PX', CLEARING_MS)
+  if redis.call('GET', claim) == worker then clear = 1 end
+end
+
+local open, asked = {}, {}
+for index = 10, #KEYS do
+  local stage = string.match(KEYS[index], ':in:([^:]+):')
+  if asked[stage] == nil then
+    asked[stage] = redis.call('HEXISTS', ROOT .. 'paused', stage) == 1
+    if asked[stage] then paused[#paused + 1] = stage end
+  end
+  if not asked[stage] then open[#open + 1] = KEYS[index] end
+end
+
+local alone = false
+repeat
+  local before = #released
+  for _, stream in ipairs(open) do
+    if string.find(stream, ':alone', -#':alone', true) then
+      local inbox = string.sub(stream, #ROOT + 1)
+      if holding == 0 and #grants == 0 then
+        read_inbox(stream, 1)
+        alone = #grants > 0
+        if alone then redis.call('DEL', ROOT .. 'clearing:' .. inbox) end
+      elseif not alone then
+        ask_to_clear(stream, inbox)
+      end
+    elseif not alone then
+      read_inbox(stream, want)
+    end
+  end
+  -- Jobs whose turn has come may lie in inboxes that were read before.
+until alone or #released == before or #grants >= want or met >= BOUND
 
 if #grants > 0 then
   local names = {}
   for index, granted in ipairs(grants) do names[index] = granted[1] .. ' ' .. granted[2] end
   redis.call('SET', KEYS[9], table.concat(names, ' '), 'PX', KEPT_MS)
 else
-  for index = 10, #KEYS do
-    local delivered = last_delivered(KEYS[index])
+  for _, stream in ipairs(open) do
+    -- An inbox that is not read must not ring either.
+    local unread = holding > 0 and string.find(stream, ':alone', -#':alone', true)
+    local delivered = not unread and last_delivered(stream)
     if delivered then
-      bells[#bells + 1] = KEYS[index]
+      bells[#bells + 1] = stream
       bells[#bells + 1] = delivered
     end
   end
 end
 flush()
-return { grants, bells }
+return { grants, bells, paused, clear }

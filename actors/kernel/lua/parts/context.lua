@@ -1,11 +1,12 @@
 -- Part `context`: what every verb knows before it looks at a job.
 --
 -- KEYS 1..8  leases due active deadlines feed pulse epoch dead, all of one partition
--- ARGV 1..4  feed length, pulse length, log length (entries), retention of a terminal job (ms)
--- A verb's own keys start at KEYS[9], its own arguments at ARGV[5].
+-- ARGV 1..6  feed length, pulse length, log length (entries), retention of a terminal job (ms), window (hints that one
+--            tenant may have in the priority inboxes of one stage and lane), limit (slots of a tenant, 0: no limit)
+-- A verb's own keys start at KEYS[9], its own arguments at ARGV[7].
 --
--- A verb checks first and writes afterwards. Rows of the sorted sets and the ends of hints are gathered and written
--- by `flush`, one command per set and stream, because one XDEL or ZADD costs the server nearly as much as fifty.
+-- A verb checks first and writes afterwards. Rows of the sorted sets, members of the sets and the ends of hints are
+-- gathered and written by `flush`, one command per key, because one XDEL or ZADD costs the server nearly as much as fifty.
 
 local GROUP = 'rw'
 local BOUND = 100
@@ -14,52 +15,49 @@ local FEED, PULSE, EPOCH, DEAD = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 -- All other names are learned; they share this prefix and so the hash tag of the declared ones.
 local ROOT = string.sub(KEYS[1], 1, -#'leases' - 1)
 local FEED_LENGTH, PULSE_LENGTH, LOG_LENGTH, RETENTION = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST = 5
+local WINDOW, LIMIT = tonumber(ARGV[5]), tonumber(ARGV[6])
+local FIRST = 7
 
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 local TERMINAL = { completed = true, failed = true, cancelled = true, expired = true }
--- States in which a job waits in an inbox or on its way to one: what `reap` leaves behind for LATE.
+-- States in which a job waits for a worker: what `reap` leaves behind for LATE.
 local WAITS = { queued = true, held = true, delayed = true }
+local KNOWN = { queued = true, held = true, delayed = true, running = true, waiting = true,
+  completed = true, failed = true, cancelled = true, expired = true }
+-- Lost leases of one stage after which a job runs in a worker of its own.
+local SUSPECT = 2
 
-local STORED = { 'state', 'stage', 'lane', 'priority', 'inbox', 'entry', 'fence', 'ended', 'takes', 'attempt', 'crashes',
-  'owner', 'tenant', 'kind', 'listed', 'rev', 'last_event', 'percent', 'deadline', 'cancel', 'reason' }
+local TEXTS = { 'state', 'stage', 'lane', 'priority', 'inbox', 'entry', 'fence', 'ended', 'owner', 'tenant', 'kind',
+  'listed', 'last_event', 'cancel', 'reason', 'parent', 'rescue', 'pinned', 'turn', 'on_child_failure', 'doomed' }
+local NUMBERS = { 'takes', 'attempt', 'crashes', 'rev', 'percent', 'deadline', 'created_at', 'children' }
+local STORED = {}
+for _, name in ipairs(TEXTS) do STORED[#STORED + 1] = name end
+for _, name in ipairs(NUMBERS) do STORED[#STORED + 1] = name end
 
--- Reads one job, without its bodies; nil when it does not exist.
-local function read(id)
-  local key = ROOT .. 'job:' .. id
-  local values = redis.call('HMGET', key, unpack(STORED))
-  if not values[1] then return nil end
-  local job = { id = id, key = key }
-  for index, name in ipairs(STORED) do job[name] = values[index] or '' end
-  for _, name in ipairs({ 'takes', 'attempt', 'crashes', 'rev', 'percent', 'deadline' }) do
-    job[name] = tonumber(job[name]) or 0
-  end
-  return job
-end
-
--- Writes the job's revision and the given fields in one command.
-local function write(job, ...)
-  redis.call('HSET', job.key, 'rev', job.rev, 'last_event', job.last_event, 'updated_at', NOW, ...)
-end
-
--- The last id that the group of a stream (a key) has delivered; nil when there is no such stream or group.
-local function last_delivered(stream)
-  local groups = redis.pcall('XINFO', 'GROUPS', stream)
-  for _, group in ipairs(groups.err and {} or groups) do
-    local facts = {}
-    for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
-    if facts.name == GROUP then return facts['last-delivered-id'] end
-  end
-  return nil
-end
+-- Parts call each other in both directions: a child's end may queue or end its parent, whose end ends its children.
+local enqueue, finish, child_ended, end_children, raise
 
 local gathered = { leases = {}, due = {}, active = {}, deadlines = {} }
 local hints = {}
+local sets = {}
 
 -- Gathers one row of leases, due, active or deadlines; `score` false removes it. The last word on a job counts.
 local function row(set, id, score) gathered[set][id] = score end
+
+-- Gathers whether `id` belongs to the set at `key`. The last word counts.
+local function member(key, id, belongs)
+  if not sets[key] then sets[key] = {} end
+  sets[key][id] = belongs
+end
+
+-- Size of the set at `key` with what is gathered, which is taken to be new.
+local function size(key)
+  local count = redis.call('SCARD', key)
+  for _, belongs in pairs(sets[key] or {}) do count = count + (belongs and 1 or -1) end
+  return count
+end
 
 -- Gathers the end of a hint: acknowledged and deleted together, so that an inbox holds what waits and what runs.
 local function drop_hint(inbox, entry)
@@ -94,7 +92,40 @@ local function flush()
     if #gone > 0 then redis.call('ZREM', ROWS[set], unpack(gone)) end
     if #kept > 0 then redis.call('ZADD', ROWS[set], unpack(kept)) end
   end
-  hints, gathered = {}, { leases = {}, due = {}, active = {}, deadlines = {} }
+  for key, members in pairs(sets) do
+    local gone, kept = {}, {}
+    for id, belongs in pairs(members) do
+      if belongs then kept[#kept + 1] = id else gone[#gone + 1] = id end
+    end
+    if #gone > 0 then redis.call('SREM', key, unpack(gone)) end
+    if #kept > 0 then redis.call('SADD', key, unpack(kept)) end
+  end
+  hints, gathered, sets = {}, { leases = {}, due = {}, active = {}, deadlines = {} }, {}
+end
+
+-- Writes where the job stands, its revision and the given fields in one command.
+local function write(job, ...)
+  redis.call('HSET', job.key, 'rev', job.rev, 'last_event', job.last_event, 'updated_at', NOW, 'state', job.state,
+    'inbox', job.inbox, 'entry', job.entry, 'reason', job.reason, ...)
+end
+
+-- The last id that the group of a stream (a key) has delivered; nil when there is no such stream or group.
+local function last_delivered(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  for _, group in ipairs(groups.err and {} or groups) do
+    local facts = {}
+    for field = 1, #group, 2 do facts[group[field]] = group[field + 1] end
+    if facts.name == GROUP then return facts['last-delivered-id'] end
+  end
+  return nil
+end
+
+-- Whether entry id `one` is greater than `other`.
+local function is_after(one, other)
+  local ms, sequence = string.match(one, '^(%d+)-(%d+)$')
+  local other_ms, other_sequence = string.match(other, '^(%d+)-(%d+)$')
+  ms, other_ms = tonumber(ms), tonumber(other_ms)
+  return ms > other_ms or (ms == other_ms and tonumber(sequence) > tonumber(other_sequence))
 end
 
 -- RFC 3339 in UTC with milliseconds; days to a civil date after H. Hinnant, "chrono-compatible low-level date algorithms".

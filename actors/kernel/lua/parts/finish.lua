@@ -16,46 +16,57 @@ local function deliver(job, kind, data, entry)
     if readable and hook.events and hook.events[kind] and count < DELIVERIES then
       count = count + 1
       local id = job.id .. '.e' .. job.rev .. '.' .. count
-      local inbox = 'in:notify:cpu:normal'
-      local delivery = { id = id, key = ROOT .. 'job:' .. id, tenant = job.tenant, listed = '0', rev = 0 }
-      event(delivery, 'job.queued', '{"stage":"notify"}')
-      local hint = redis.call('XADD', ROOT .. inbox, '*', 'job', id)
-      local deadline = NOW + hook.deadline_ms
-      write(delivery, 'v', 1, 'state', 'queued', 'stage', 'notify', 'lane', 'cpu', 'priority', 'normal', 'inbox', inbox,
-        'entry', hint, 'fence', '', 'ended', '', 'takes', 0, 'attempt', 0, 'crashes', 0, 'owner', '', 'tenant', job.tenant,
-        'kind', 'delivery', 'listed', '0', 'parent', '', 'percent', 0, 'deadline', deadline, 'cancel', '', 'reason', '',
-        'spec', '{}', 'refs', '[]', 'created_at', NOW, 'input', '{"endpoint":' .. cjson.encode(name) .. ',"url":'
-        .. cjson.encode(hook.url) .. ',"event":' .. envelope .. '}')
-      row('active', id, NOW)
-      row('deadlines', id, deadline)
+      local delivery = newborn(id, { tenant = job.tenant, kind = 'delivery', stage = 'notify', lane = 'cpu', rescue = '',
+        priority = 'normal', listed = '0', parent = '', deadline = NOW + hook.deadline_ms })
+      create(delivery, '{}', '{"endpoint":' .. cjson.encode(name) .. ',"url":' .. cjson.encode(hook.url)
+        .. ',"event":' .. envelope .. '}', '[]')
+      enqueue(delivery, 'job.queued', '{"stage":"notify"}')
+      write(delivery, 'turn', delivery.turn)
     end
   end
 end
 
--- Ends the job for good. `verb` names the transition, `state` the end, `kind` and `data` its event; further fields
--- (result, error) are written with it.
-local function finish(job, verb, state, kind, data, ...)
+-- A dead letter: what the job spent its budgets on, and an index by time. `why` is the class of the last error,
+-- crash_loop or child.
+local function bury(job, why, data)
+  redis.call('ZADD', DEAD, NOW, job.id)
+  return redis.call('XADD', ROOT .. 'dead:' .. job.stage, '*', 'job', job.id, 'tenant', job.tenant, 'why', why,
+    'attempt', job.attempt, 'crashes', job.crashes, 'owner', job.owner, 'fence', job.fence, 'data', data)
+end
+
+-- Ends the job for good. `verb` names the transition, `state` the end, `kind` and `data` its event; `why` is for the dead
+-- letter of a failed one. Further fields (result, error) are written with it.
+function finish(job, verb, state, kind, data, why, ...)
+  local waited = job.state == 'waiting' and 1 or 0
   end_lease(job, verb)
+  leave_slot(job)
   row('active', job.id, false)
   row('deadlines', job.id, NOW + RETENTION)
   local entry = event(job, kind, data)
   if job.listed == '1' then deliver(job, kind, data, entry) end
-  local grave = ''
-  if state == 'failed' then
-    grave = redis.call('XADD', ROOT .. 'dead:' .. job.stage, '*', 'job', job.id, 'tenant', job.tenant, 'attempt',
-      job.attempt, 'crashes', job.crashes, 'owner', job.owner, 'fence', job.fence, 'data', data)
-    redis.call('ZADD', DEAD, NOW, job.id)
-  end
-  job.state = state
-  write(job, 'state', state, 'entry', '', 'ended', job.ended, 'ended_at', NOW, 'reason', '', 'attempt', job.attempt,
-    'crashes', job.crashes, 'grave', grave, ...)
-end
-
-local function finish_cancelled(job)
-  -- `ended` names the cancel, not the verb that met it, so that a repeat of that verb is answered CANCELLED again.
-  finish(job, 'cancel', 'cancelled', 'job.cancelled', '{"by":' .. cjson.encode(job.cancel) .. '}')
+  local grave = state == 'failed' and bury(job, why, data) or ''
+  job.state, job.reason = state, ''
+  parents[job.id] = false
+  write(job, 'ended', job.ended, 'ended_at', NOW, 'attempt', job.attempt, 'crashes', job.crashes, 'grave', grave, 'turn', '',
+    'waited', waited, ...)
+  end_children(job)
+  if job.parent ~= '' then child_ended(job, state) end
 end
 
 local function finish_expired(job)
   finish(job, 'expire', 'expired', 'job.expired', '{"deadline":"' .. timestamp(job.deadline) .. '"}')
+end
+
+-- Ends a job that is not wanted any more. `ended` names the cancel, not the verb that met it, so that a repeat of that
+-- verb is answered CANCELLED again.
+local function finish_unwanted(job)
+  if job.cancel ~= '' then
+    finish(job, 'cancel', 'cancelled', 'job.cancelled', '{"by":' .. cjson.encode(job.cancel) .. '}')
+  elseif job.doomed ~= '' then
+    local failure = '{"code":"CHILD_FAILED","message":"A part of this job failed.","suggestion":"Look at the part that '
+      .. 'failed for the reason.","retryable":true,"child":' .. cjson.encode(job.doomed) .. '}'
+    finish(job, 'cancel', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'child', 'error', failure)
+  else
+    finish(job, 'cancel', 'cancelled', 'job.cancelled', '{"by":"parent"}')
+  end
 end

@@ -9,7 +9,15 @@ local function requeue(job, inbox)
   if hints[inbox] then hints[inbox][job.entry] = nil end
 end
 
-local function inbox_of(job) return 'in:' .. job.stage .. ':' .. job.lane .. ':' .. job.priority end
+local function inbox_named(job, name) return 'in:' .. job.stage .. ':' .. job.lane .. ':' .. name end
+
+-- The inbox that stands beside the priorities for this job: of the quarantine worker it was replayed to, or `alone` when
+-- it has cost two workers; nil for most jobs.
+local function inbox_apart(job)
+  if job.pinned ~= '' then return inbox_named(job, job.pinned) end
+  if job.crashes >= SUSPECT then return inbox_named(job, 'alone') end
+  return nil
+end
 
 -- Work that came back from a lost or stopping worker is read before all other work.
-local function inbox_again(job) return 'in:' .. job.stage .. ':' .. job.lane .. ':again' end
+local function inbox_again(job) return inbox_apart(job) or inbox_named(job, 'again') end

@@ -1,0 +1,59 @@
+-- Part `damage`: items are independent. What one job's broken data does to it must not reach the others of its call.
+
+-- Puts a job aside whose hash cannot be read: out of every ledger, its data kept for the operator under another name
+-- for as long as a terminal job would be. A parent hears of it as of a failure.
+local function quarantine(id, why)
+  shrink_first()
+  for set in pairs(ROWS) do row(set, id, false) end
+  local kept = ROOT .. 'quarantined:' .. id
+  redis.call('RENAME', ROOT .. 'job:' .. id, kept)
+  redis.call('PEXPIRE', kept, RETENTION)
+  redis.call('SET', ROOT .. 'quarantined:why:' .. id, why, 'PX', RETENTION)
+  redis.call('ZADD', ROOT .. 'quarantine', NOW, id)
+  redis.log(redis.LOG_WARNING, 'reelway: job ' .. id .. ' is quarantined: ' .. why)
+  local parent = string.match(id, '^(.*)%.%d+$')
+  if parent then child_ended({ id = id, parent = parent, fence = '', percent = 0 }, 'failed') end
+end
+
+-- Reads one job, without its bodies; nil when it does not exist or was put aside just now.
+local function read(id)
+  local key = ROOT .. 'job:' .. id
+  local values = redis.pcall('HMGET', key, unpack(STORED))
+  if values.err then return quarantine(id, values.err) end
+  if not values[1] then return nil end
+  if not KNOWN[values[1]] then return quarantine(id, 'no such state') end
+  local job = { id = id, key = key }
+  for index, name in ipairs(TEXTS) do job[name] = values[index] or '' end
+  for index, name in ipairs(NUMBERS) do
+    local value = values[#TEXTS + index] or 0
+    job[name] = tonumber(value)
+    if not job[name] then return quarantine(id, name .. ' is not a number') end
+  end
+  if job.deadline == 0 or job.tenant == '' then return quarantine(id, 'fields are missing') end
+  return job
+end
+
+-- A key of the job's own that holds something else is put aside; true when there was one.
+local function put_aside(id)
+  local found = false
+  for name, kind in pairs({ log = 'list', kids = 'hash' }) do
+    local key = ROOT .. name .. ':' .. id
+    local held = redis.call('TYPE', key).ok
+    if held ~= kind and held ~= 'none' then
+      redis.call('RENAME', key, ROOT .. 'quarantined:' .. name .. ':' .. id)
+      redis.call('PEXPIRE', ROOT .. 'quarantined:' .. name .. ':' .. id, RETENTION)
+      found = true
+    end
+  end
+  return found
+end
+
+-- Does `work(…)` for the job `id`; what it returns, or 'ERROR'. An error does not roll back what was written before it,
+-- and a job's hash is written last, so the work is begun once more from what the hash says.
+local function apart(id, work, ...)
+  local fine, answer = pcall(work, ...)
+  if not fine and put_aside(id) then fine, answer = pcall(work, ...) end
+  if fine then return answer end
+  redis.log(redis.LOG_WARNING, 'reelway: job ' .. id .. ': ' .. tostring(type(answer) == 'table' and answer.err or answer))
+  return 'ERROR'
+end

@@ -1,0 +1,69 @@
+-- Part `replay`: a job that ended without success begins again.
+
+-- Full budgets, the deadline given, at its stage or at its first one. `pinned` names a quarantine worker's inbox or is ''.
+local function begin_again(job, deadline, from_first, pinned)
+  local kept = redis.call('HMGET', job.key, 'grave', 'first', 'first_input')
+  if kept[1] and kept[1] ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, kept[1]) end
+  redis.call('ZREM', DEAD, job.id)
+  if from_first then job.stage, job.lane = string.match(kept[2], '^([^:]+):([^:]+)$') end
+  job.attempt, job.crashes, job.cancel, job.doomed = 0, 0, '', ''
+  job.deadline, job.pinned, job.ended, job.reason = deadline, pinned, 'replay ' .. job.fence, ''
+  row('active', job.id, NOW)
+  row('deadlines', job.id, deadline)
+  event(job, 'job.replayed', '{"stage":"' .. job.stage .. '"}')
+  redis.call('HSET', job.key, 'stage', job.stage, 'lane', job.lane, 'attempt', 0, 'crashes', 0, 'cancel', '', 'doomed', '',
+    'cancel_requested_at', '', 'deadline', deadline, 'pinned', pinned, 'ended', job.ended, 'ended_at', '', 'error', '',
+    'grave', '', 'waited', 0)
+  if from_first then redis.call('HSET', job.key, 'input', kept[3], 'refs', '[]') end
+end
+
+-- A child begins again beside its parent. Its row counts as open already; `credited` is the percent its parent has for it.
+local function replay_child(child, parent, credited)
+  redis.call('HSET', kids_of(parent.id), string.match(child.id, '%d+$'), 'open')
+  raise(parent, child.percent - credited)
+  begin_again(child, parent.deadline, false, '')
+  enqueue(child)
+  write(child, 'turn', child.turn)
+end
+
+local REVIVED = 50
+
+-- A parent that ended while it waited waits again: rows of children without success become `again`, and count as open.
+local function reopen(parent)
+  local key = kids_of(parent.id)
+  local rows, open, changes = redis.call('HGETALL', key), 0, { 'revived', 0 }
+  for index = 1, #rows, 2 do
+    if string.match(rows[index], '^%d+$') and not string.match(rows[index + 1], '^completed ') then
+      open = open + 1
+      if rows[index + 1] ~= 'open' then
+        changes[#changes + 1] = rows[index]
+        changes[#changes + 1] = 'again'
+      end
+    end
+  end
+  for index = 1, #changes, 1000 do
+    redis.call('HSET', key, unpack(changes, index, math.min(index + 999, #changes)))
+  end
+  redis.call('HSET', key, 'open', open)
+end
+
+-- Begins again with the next fifty children; how many are left to be looked at.
+local function revive_children(parent)
+  local key = kids_of(parent.id)
+  local from = tonumber(redis.call('HGET', key, 'revived') or parent.children)
+  local last = math.min(from + REVIVED, parent.children)
+  for number = from + 1, last do
+    local known = redis.call('HGET', key, number)
+    if known == 'again' or known == 'open' then
+      local child = read(parent.id .. '.' .. number)
+      if not child then
+        redis.call('HSET', key, number, 'open')
+        child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = 0 }, 'failed')
+      elseif TERMINAL[child.state] then
+        replay_child(child, parent, known == 'again' and 100 or child.percent)
+      end
+    end
+  end
+  redis.call('HSET', key, 'revived', last)
+  return parent.children - last
+end

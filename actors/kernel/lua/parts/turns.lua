@@ -1,0 +1,143 @@
+-- Part `turns`: where a job waits. Every tenant may have a window of hints in the priority inboxes of one stage and lane,
+-- and as many jobs in slots as its limit says. What is beyond that is held, in the tenant's own order, and gets its hint
+-- at the inbox's end when an earlier one is taken. So a tenant that comes later is served behind one window of each
+-- other tenant, however much they have waiting.
+--
+-- hold:<tenant> is ordered by its members, `<stage>:<lane> <order> <id>`. The order begins with 0 for jobs that have a
+-- slot already and 1 for others; then comes the time of submission, ten minutes ahead or behind for high and low priority.
+
+local AHEAD = { high = -600000, normal = 0, low = 600000 }
+local LIMITED = '{"code":"TENANT_LIMIT","message":"As many jobs of this tenant are under way as may be at once; this one '
+  .. 'follows when one of them has ended."}'
+local TURN = '{"code":"TURN_AWAITED","message":"Earlier jobs of the same tenant go first."}'
+
+local limits = {}
+
+-- Slots of a tenant; 0 when there is no limit.
+local function limit_of(tenant)
+  if not limits[tenant] then limits[tenant] = tonumber(redis.call('GET', ROOT .. 'limit:' .. tenant) or LIMIT) or 0 end
+  return limits[tenant]
+end
+
+local function has_slot(job) return redis.call('SISMEMBER', slots(job.tenant), job.id) == 1 end
+
+-- Why the job must be held, or nil. Deliveries need no slot.
+local function no_room(job)
+  local ready = size(ready_set(job))
+  if ready >= WINDOW then return TURN end
+  if job.kind == 'delivery' then return nil end
+  local limit = limit_of(job.tenant)
+  if limit > 0 and size(slots(job.tenant)) + ready >= limit and not has_slot(job) then return LIMITED end
+  return nil
+end
+
+local function hold(job, why)
+  local begun = job.takes > 0 and has_slot(job)
+  local order = math.max(0, job.created_at + AHEAD[job.priority])
+  job.turn = string.format('%s:%s %s%015.0f %s', job.stage, job.lane, begun and '0' or '1', order, job.id)
+  job.state, job.inbox, job.entry, job.reason = 'held', '', '', why
+  redis.call('ZADD', held_by(job.tenant), 0, job.turn)
+  event(job, 'job.held', '{"reason":' .. why .. '}')
+end
+
+local function queue(job, priority)
+  requeue(job, inbox_named(job, priority))
+  member(ready_set(job), job.id, true)
+  job.turn, job.reason = '', ''
+end
+
+-- Lets the job wait for a worker of its stage and lane; `kind` and `data` are the event if it is queued and not held.
+-- The caller writes the job, with its `turn`.
+function enqueue(job, kind, data)
+  local apart_from_others = inbox_apart(job)
+  local why = not apart_from_others and no_room(job)
+  if why then return hold(job, why) end
+  if apart_from_others then
+    requeue(job, apart_from_others)
+    job.turn, job.reason = '', ''
+  else
+    queue(job, job.priority)
+  end
+  if kind then event(job, kind, data) end
+end
+
+local function has_waiting(inbox)
+  local newest = redis.call('XREVRANGE', ROOT .. inbox, '+', '-', 'COUNT', 1)[1]
+  if not newest then return false end
+  local delivered = last_delivered(ROOT .. inbox)
+  return not delivered or is_after(newest[1], delivered)
+end
+
+-- The inbox of a job that was held. Priority decides among those that are not held: one that was held goes behind
+-- whatever waits with less priority, or a tenant with enough important jobs would keep the others out for ever.
+local function priority_of_turn(job)
+  for _, lower in ipairs({ 'low', 'normal' }) do
+    if AHEAD[lower] > AHEAD[job.priority] and has_waiting(inbox_named(job, lower)) then return lower end
+  end
+  return job.priority
+end
+
+-- A held job's turn has come.
+local function take_turn(job)
+  redis.call('ZREM', held_by(job.tenant), job.turn)
+  local apart_from_others = inbox_apart(job)
+  if apart_from_others then
+    requeue(job, apart_from_others)
+    job.turn, job.reason = '', ''
+  else
+    queue(job, priority_of_turn(job))
+  end
+  event(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
+  write(job, 'turn', '')
+end
+
+local released = {}
+
+-- Gives turns to a tenant's held jobs of one queue (`<stage>:<lane>`), up to a window and `wanted` hints more.
+local function refill(queue_name, tenant, wanted)
+  local held = held_by(tenant)
+  if redis.call('EXISTS', held) == 0 then return end
+  local ready = size(ROOT .. 'ready:' .. queue_name .. ':' .. tenant)
+  local room = math.min(WINDOW + wanted - ready, BOUND)
+  if room <= 0 then return end
+  local limit = limit_of(tenant)
+  local free = limit > 0 and limit - size(slots(tenant)) - ready or room
+  local turns = redis.call('ZRANGEBYLEX', held, '[' .. queue_name .. ' ', '(' .. queue_name .. '!', 'LIMIT', 0, room)
+  for _, turn in ipairs(turns) do
+    local id = string.match(turn, '(%S+)$')
+    local job = read(id)
+    if not job or job.state ~= 'held' or job.turn ~= turn then
+      redis.call('ZREM', held, turn)
+    elseif unwanted(job) then
+      finish_unwanted(job)
+    else
+      local begun = has_slot(job)
+      if not begun then free = free - 1 end
+      if begun or free >= 0 then
+        take_turn(job)
+        released[#released + 1] = id
+      end
+    end
+  end
+end
+
+-- Gives turns where places came free. `wanted` is shared out: hints that the caller will read at once.
+local function settle(wanted)
+  local queues, tenants = {}, {}
+  for place in pairs(vacant) do queues[#queues + 1] = place end
+  for tenant in pairs(freed) do tenants[#tenants + 1] = tenant end
+  vacant, freed = {}, {}
+  for _, place in ipairs(queues) do
+    local queue_name, tenant = string.match(place, '^(%S+) (.*)$')
+    refill(queue_name, tenant, math.ceil((wanted or 0) / #queues))
+  end
+  for _, tenant in ipairs(tenants) do
+    local from = '-'
+    while limit_of(tenant) > 0 and from do
+      local turn = redis.call('ZRANGEBYLEX', held_by(tenant), from, '+', 'LIMIT', 0, 1)[1]
+      local queue_name = turn and string.match(turn, '^%S+')
+      if queue_name then refill(queue_name, tenant, 0) end
+      from = queue_name and '(' .. queue_name .. '!'
+    end
+  end
+end
