@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const VERBS: [&str; 5] = ["take", "beat", "commit", "fail", "release"];
+const VERBS: [&str; 6] = ["take", "beat", "commit", "fail", "release", "spawn"];
+/// Scripts of the whole installation: `sys/*.lua`, which stand alone.
+const SYSTEM_VERBS: [&str; 2] = ["announce", "withdraw"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let lua = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../../actors/kernel/lua");
@@ -29,6 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             target.join(verb).with_extension("lua"),
             format!("{common}{text}"),
         )?;
+    }
+    for verb in SYSTEM_VERBS {
+        let file = Path::new(verb).with_extension("lua");
+        fs::copy(lua.join("sys").join(&file), target.join(&file))?;
     }
     Ok(())
 }

@@ -4,7 +4,11 @@
 //! doorbell ─► take ─► handler ─► commit | fail | release
 //!              └── beats (own thread) until the end is answered
 //! ```
+//!
+//! `room` is what runs, `shard` what is reached together, `stopping` the end.
 
+mod room;
+mod shard;
 mod stopping;
 
 use std::{
@@ -12,26 +16,24 @@ use std::{
     fs, io, process,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
-use redis::{RedisError, RedisResult};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, at, never, select, unbounded};
+use redis::RedisResult;
 
+use self::{room::Room, shard::Shard};
 use crate::{
-    beats::Beats,
-    connection::{Backoff, Link, means_wait},
-    doorbell::Doorbell,
-    ends::Ends,
+    connection::{Link, means_wait},
+    doorbell::Ring,
     execution::{Control, Execution, Watch},
     handler::{FailurePolicy, Handler, Task},
     keys::{Partitions, new_nonce},
     options::{ActorOptions, KernelOptions, RedisOptions, seconds},
     order::{Order, inboxes},
-    worker::{Grant, ITEMS_PER_CALL, Worker},
+    presence::{Facts, Presence},
+    worker::{Ask, Grant, ITEMS_PER_CALL, Taken, Worker},
 };
-
-const LANE: &str = "cpu";
 
 /// What an actor needs to run.
 pub struct Setup {
@@ -52,64 +54,74 @@ pub struct Setup {
 /// Runs until `signals` says to stop: the first message begins the drain, the second ends it. Returns
 /// when every job has ended and its end has been answered.
 pub fn run(setup: Setup, signals: &Receiver<()>) -> io::Result<()> {
-    let (beats, beating) = Beats::start(
-        setup.redis.clone(),
-        setup.partitions.clone(),
-        setup.kernel.clone(),
-    )?;
-    let (ends, ending) = Ends::start(
-        setup.redis.clone(),
-        setup.partitions.clone(),
-        setup.kernel.clone(),
-    )?;
+    let (rings_sender, rings) = unbounded();
     let (ended_sender, ended) = unbounded();
+    let (name, host) = worker_name();
+    let presence = Presence::start(
+        setup.redis.clone(),
+        name.clone(),
+        Facts {
+            stage: setup.handler.stage().to_owned(),
+            lane: setup.actor.lane.clone(),
+            slots: setup.actor.concurrency.max(1),
+            host,
+            quarantine: setup.kernel.quarantine.clone(),
+        },
+    )?;
     let mut actor = Actor {
-        name: worker_name(),
+        name,
         link: Link::new(setup.redis.clone(), Duration::ZERO),
-        doorbell: Doorbell::start(setup.redis.clone())?,
+        shards: shard::start(&setup, &rings_sender)?,
         order: Order::new(&setup.partitions),
+        rung: (0..setup.partitions.count()).collect(),
         unanswered: BTreeMap::new(),
-        running: BTreeMap::new(),
-        next_run: 0,
+        room: Room::new(setup.actor.concurrency),
+        ready: false,
+        presence,
         setup,
-        beats: Arc::clone(&beats),
-        ends,
         signals,
+        rings,
         ended_sender,
         ended,
     };
-    actor.work();
-    let answered = actor.drain();
-    drop(actor);
-    if answered {
-        let _ = ending.join();
+    while let Ok(()) = actor.take_what_rang() {
+        if actor.wait().is_err() {
+            break;
+        }
     }
-    beats.stop();
-    let _ = beating.join();
+    let answered = actor.drain();
+    actor.end(answered);
     Ok(())
 }
 
-/// Consumer name: unique for the life of one process, never used again.
-fn worker_name() -> String {
+/// Consumer name: unique for the life of one process, never used again; and the host in it.
+fn worker_name() -> (String, String) {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}-{}-{}", host.trim(), process::id(), new_nonce())
+    let host = host.trim();
+    (
+        format!("{host}-{}-{}", process::id(), new_nonce()),
+        host.to_owned(),
+    )
 }
 
 struct Actor<'a> {
     setup: Setup,
     name: String,
-    /// The connection of `take`.
+    /// The connections of `take`.
     link: Link,
-    doorbell: Doorbell,
-    beats: Arc<Beats>,
-    ends: Ends,
-    signals: &'a Receiver<()>,
+    shards: Vec<Shard>,
     /// Partitions in the order to take from.
     order: Order,
+    /// Partitions that may have work.
+    rung: BTreeSet<usize>,
     /// Partition to the nonce of a take that has not been answered yet.
     unanswered: BTreeMap<usize, String>,
-    running: BTreeMap<u64, Control>,
-    next_run: u64,
+    room: Room,
+    /// Redis has answered a take.
+    ready: bool,
+    presence: Presence,
+    signals: &'a Receiver<()>,
+    rings: Receiver<Ring>,
     ended_sender: Sender<u64>,
     ended: Receiver<u64>,
 }
@@ -118,183 +130,152 @@ struct Actor<'a> {
 struct Draining;
 
 impl Actor<'_> {
-    fn work(&mut self) {
-        let mut bells: BTreeMap<String, String> = BTreeMap::new();
-        let mut rung = self.order.all();
-        let mut backoff = Backoff::default();
-        let mut ready = false;
+    /// Takes from every sound partition that rang, until none gives or there is no room.
+    fn take_what_rang(&mut self) -> Result<(), Draining> {
         loop {
-            match self.pass(&mut bells, &mut rung, &mut ready) {
-                Err(Draining) => return,
-                Ok(Ok(())) => backoff = Backoff::default(),
-                Ok(Err(error)) => {
+            while let Ok(run) = self.ended.try_recv() {
+                self.forget(run);
+            }
+            if self.signals.try_recv() != Err(TryRecvError::Empty) {
+                return Err(Draining);
+            }
+            let mut candidates = self.order.partitions();
+            candidates.retain(|one| self.rung.contains(one) && self.shard(*one).is_sound());
+            let Some(partition) = candidates.first().copied() else {
+                return Ok(());
+            };
+            if self.room.free() == 0 {
+                return Ok(());
+            }
+            match self.take(partition, self.room.free().min(ITEMS_PER_CALL)) {
+                Ok(taken) => self.took(partition, taken),
+                Err(error) => {
                     let stage = self.setup.handler.stage();
                     if means_wait(&error) {
                         tracing::warn!(stage, error = %error, "actor.disconnected");
                     } else {
                         tracing::error!(stage, error = %error, "actor.take_refused");
                     }
-                    if self.recover(&mut backoff).is_err() {
-                        return;
-                    }
-                    rung = self.order.all();
+                    self.shard(partition).broke();
                 }
             }
         }
     }
 
-    /// Takes from every partition that rang until none gives; then waits for a ring.
-    fn pass(
-        &mut self,
-        bells: &mut BTreeMap<String, String>,
-        rung: &mut BTreeSet<usize>,
-        ready: &mut bool,
-    ) -> Result<RedisResult<()>, Draining> {
-        for partition in self.order.partitions() {
-            if !rung.contains(&partition) {
-                continue;
-            }
-            self.await_room()?;
-            match self.take(partition, bells) {
-                Ok(true) => {}
-                Ok(false) => {
-                    rung.remove(&partition);
-                }
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        if !*ready {
-            *ready = true;
-            tracing::info!(stage = self.setup.handler.stage(), "actor.ready");
-        }
-        if rung.is_empty() {
-            match self.listen(bells)? {
-                Ok(partitions) => *rung = partitions,
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// Waits for a free place.
-    fn await_room(&mut self) -> Result<(), Draining> {
-        self.pause(Duration::ZERO)?;
-        while self.running.len() >= self.setup.actor.concurrency.max(1) {
-            select! {
-                recv(self.ended) -> run => self.forget(run),
-                recv(self.signals) -> _ => return Err(Draining),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes once; true when there may be more.
-    fn take(
-        &mut self,
-        partition: usize,
-        bells: &mut BTreeMap<String, String>,
-    ) -> RedisResult<bool> {
-        let free = self.setup.actor.concurrency.max(1) - self.running.len();
-        let want = free.min(ITEMS_PER_CALL);
-        let stage = self.setup.handler.stage();
-        let inboxes = inboxes(self.setup.partitions.keys(partition), stage, LANE);
-        // Kept until it is answered: a take whose reply was lost is repeated under the same nonce and
-        // finds its grants.
-        let nonce = self
-            .unanswered
-            .entry(partition)
-            .or_insert_with(new_nonce)
-            .clone();
+    /// Takes once.
+    fn take(&mut self, partition: usize, want: usize) -> RedisResult<Taken> {
         let keys = self.setup.partitions.keys(partition);
-        let taken = self.link.once(|connection| {
+        let stage = self.setup.handler.stage();
+        let ask = Ask {
+            worker: self.name.clone(),
+            // Kept until it is answered: a take whose reply was lost is repeated under the same nonce and
+            // finds its grants.
+            nonce: self
+                .unanswered
+                .entry(partition)
+                .or_insert_with(new_nonce)
+                .clone(),
+            inboxes: inboxes(
+                keys,
+                stage,
+                &self.setup.actor.lane,
+                &self.setup.kernel.quarantine,
+            ),
+            want,
+            holding: self.room.holding(),
+        };
+        let taken = self.link.once(keys.slot, |connection| {
             Worker {
                 connection,
                 options: &self.setup.kernel,
             }
-            .take(keys, &self.name, &inboxes, want, &nonce)
+            .take(keys, &ask)
         })?;
         self.unanswered.remove(&partition);
+        Ok(taken)
+    }
+
+    fn took(&mut self, partition: usize, taken: Taken) {
         let granted = !taken.grants.is_empty();
         for grant in taken.grants {
-            self.start(grant);
+            self.start(partition, grant);
         }
-        bells.extend(taken.bells);
+        let paused = taken
+            .paused
+            .iter()
+            .any(|stage| stage == self.setup.handler.stage());
+        self.shard(partition)
+            .answered(partition, taken.bells, paused);
+        if taken.clear {
+            self.room.clear();
+        }
         if granted {
             self.order.gave(partition);
+        } else if !taken.clear {
+            self.rung.remove(&partition);
         }
-        Ok(granted)
+        if !self.ready {
+            self.ready = true;
+            tracing::info!(stage = self.setup.handler.stage(), "actor.ready");
+        }
     }
 
-    /// Waits for a ring; gives the partitions to take from.
-    fn listen(
-        &mut self,
-        bells: &BTreeMap<String, String>,
-    ) -> Result<RedisResult<BTreeSet<usize>>, Draining> {
-        self.doorbell.listen(bells.clone().into_iter().collect());
-        loop {
-            select! {
-                recv(self.doorbell.rings) -> rang => {
-                    let rang = match rang {
-                        Ok(Ok(rang)) => rang,
-                        Ok(Err(error)) => return Ok(Err(error)),
-                        Err(_) => return Ok(Err(doorbell_gone())),
-                    };
-                    return Ok(Ok(self.order.rung(&rang)));
-                }
-                recv(self.ended) -> run => self.forget(run),
-                recv(self.signals) -> _ => return Err(Draining),
+    /// Waits until something rings or ends, or there is something to look at.
+    fn wait(&mut self) -> Result<(), Draining> {
+        for shard in &mut self.shards {
+            if self.rung.iter().all(|one| !shard.partitions.contains(one)) {
+                shard.listen(&self.setup.partitions);
+            }
+        }
+        let wakes_at = self.shards.iter().filter_map(Shard::wakes_at).min();
+        select! {
+            recv(self.rings) -> ring => if let Ok(ring) = ring { self.rang(ring) },
+            recv(self.ended) -> run => if let Ok(run) = run { self.forget(run) },
+            recv(self.signals) -> _ => return Err(Draining),
+            recv(wakes_at.map_or_else(never, at)) -> _ => {}
+        }
+        let beat = self.setup.kernel.beat();
+        for shard in &mut self.shards {
+            let holds = self.room.holds_of(&shard.partitions);
+            self.rung.extend(shard.look(holds, beat));
+        }
+        Ok(())
+    }
+
+    fn rang(&mut self, (number, inboxes): Ring) {
+        let shard = &mut self.shards[number];
+        match inboxes {
+            Ok(inboxes) => self
+                .rung
+                .extend(shard.rang(&inboxes, &self.setup.partitions)),
+            Err(error) => {
+                let stage = self.setup.handler.stage();
+                tracing::warn!(stage, error = %error, "actor.disconnected");
+                shard.rang_badly();
             }
         }
     }
 
-    /// After a broken connection a worker beats first and takes a beat's time later: what it holds
-    /// comes first.
-    fn recover(&mut self, backoff: &mut Backoff) -> Result<(), Draining> {
-        let broken_at = Instant::now();
-        self.beats.hasten();
-        loop {
-            self.pause(backoff.pause())?;
-            if self.beats.answered_at() > broken_at {
-                break;
-            }
-        }
-        if self.running.is_empty() {
-            return Ok(());
-        }
-        self.pause(self.setup.kernel.beat())
-    }
-
-    /// Waits, and takes note of what ends meanwhile.
-    fn pause(&mut self, pause: Duration) -> Result<(), Draining> {
-        let end = after(pause);
-        loop {
-            select! {
-                recv(self.ended) -> run => self.forget(run),
-                recv(self.signals) -> _ => return Err(Draining),
-                recv(end) -> _ => return Ok(()),
-            }
-        }
-    }
-
-    fn start(&mut self, grant: Grant) {
-        let task = Arc::new(Task::new(grant, Arc::clone(&self.beats)));
+    fn start(&mut self, partition: usize, grant: Grant) {
+        let shard = self.shard(partition);
+        let (beats, ends) = (Arc::clone(&shard.beats), shard.ends.clone());
         let (control, stopped) = Control::pair();
-        self.beats.hold(
+        let run = self.room.enter(partition, grant.crashes, control.clone());
+        self.presence.running(self.room.holding());
+        let task = Arc::new(Task::new(grant, Arc::clone(&beats)));
+        beats.hold(
             &task,
             Box::new({
                 let control = control.clone();
                 move |pulse| control.on_pulse(pulse)
             }),
         );
-        let run = self.next_run;
-        self.next_run += 1;
-        self.running.insert(run, control.clone());
         let execution = Execution {
             task,
             handler: Arc::clone(&self.setup.handler),
             policy: Arc::clone(&self.setup.policy),
-            beats: Arc::clone(&self.beats),
-            ends: self.ends.clone(),
+            beats,
+            ends,
             watch: Watch {
                 stall_timeout: seconds(self.setup.actor.stall_timeout_s),
                 kill_grace: seconds(self.setup.actor.kill_grace_s),
@@ -311,13 +292,14 @@ impl Actor<'_> {
         });
     }
 
-    fn forget(&mut self, run: Result<u64, crossbeam_channel::RecvError>) {
-        if let Ok(run) = run {
-            self.running.remove(&run);
-        }
+    fn forget(&mut self, run: u64) {
+        self.room.leave(run);
+        self.presence.running(self.room.holding());
     }
-}
 
-fn doorbell_gone() -> RedisError {
-    io::Error::other("the doorbell's thread is gone").into()
+    fn shard(&mut self, partition: usize) -> &mut Shard {
+        // One shard has every partition, or each has the one of its number.
+        let number = partition.min(self.shards.len() - 1);
+        &mut self.shards[number]
+    }
 }

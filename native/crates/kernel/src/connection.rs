@@ -1,19 +1,24 @@
 //! Connections to Redis, and which errors mean "wait".
 //!
 //! The client library gives commands half a second and its managed connections retry by themselves.
-//! Here every connection has explicit timeouts and nothing is sent twice but by the caller's decision.
+//! Here every connection has explicit timeouts and nothing is sent twice but by the caller's decision,
+//! or because a node of a Cluster said that another one has the slot.
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
-use redis::{
-    Client, Connection, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError, RedisResult,
-    ServerErrorKind,
+use redis::{Connection, ErrorKind, RedisError, RedisResult};
+
+use crate::{
+    options::RedisOptions,
+    routes::Routes,
+    topology::{Dialer, Node},
 };
-
-use crate::options::{RedisOptions, seconds};
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// How often one call follows a slot that moved.
+const REDIRECTIONS: u32 = 3;
 
 /// Replies of a server that will answer later: fail-over, start, a long script, a full disk.
 const WAIT_CODES: [&str; 9] = [
@@ -28,25 +33,41 @@ const WAIT_CODES: [&str; 9] = [
     "MISCONF",
 ];
 
+/// Those of a node that should not have been asked: it was demoted, or is cut off from the others.
+const WRONG_NODE_CODES: [&str; 4] = ["READONLY", "MASTERDOWN", "CLUSTERDOWN", "UNBLOCKED"];
+
+/// A slot that went elsewhere, or is on its way.
+const MOVING_CODES: [&str; 2] = ["MOVED", "ASK"];
+
 /// Whether a call that ended so may be sent again once the server is back.
 #[must_use]
 pub fn means_wait(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
-        _ => error.code().is_some_and(|code| WAIT_CODES.contains(&code)),
+        _ => code(error)
+            .is_some_and(|code| WAIT_CODES.contains(&code) || MOVING_CODES.contains(&code)),
     }
 }
 
-/// Whether the connection is of no use after this error: it is broken, out of step, or leads to a
-/// server that was demoted.
+/// Whether the connection is of no use after this error: it is broken, out of step, or leads to the
+/// wrong node.
 fn breaks_connection(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Io
-            | ErrorKind::Parse
-            | ErrorKind::AuthenticationFailed
-            | ErrorKind::Server(ServerErrorKind::ReadOnly)
-    )
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
+        _ => code(error).is_some_and(|code| WRONG_NODE_CODES.contains(&code)),
+    }
+}
+
+/// The code of a server's error. Redis 6.2 writes what a command inside a script was refused for behind
+/// words of its own: `ERR Error running script (…): @user_script:1: -READONLY You can't …`.
+fn code(error: &RedisError) -> Option<&str> {
+    let code = error.code()?;
+    let inner = error
+        .detail()
+        .filter(|detail| code == "ERR" && detail.starts_with("Error running script"))
+        .and_then(|detail| detail.split(": -").nth(1))
+        .and_then(|reply| reply.split_whitespace().next());
+    Some(inner.unwrap_or(code))
 }
 
 /// Pauses between attempts: doubled up to a second, half of each drawn at random.
@@ -70,12 +91,14 @@ impl Backoff {
     }
 }
 
-/// One connection of one thread, made when it is needed and again after it broke.
+/// The connections of one thread: one, or in a Cluster one to each node that it needs. Each is made when
+/// it is needed, and again after it broke.
 pub struct Link {
     options: RedisOptions,
     /// The longest blocking read it is used for.
     block: Duration,
-    connection: Option<Connection>,
+    routes: Option<Routes>,
+    connections: BTreeMap<Option<Node>, Connection>,
 }
 
 impl Link {
@@ -85,34 +108,66 @@ impl Link {
         Self {
             options,
             block,
-            connection: None,
+            routes: None,
+            connections: BTreeMap::new(),
         }
     }
 
-    /// Uses the connection once. After an error that may have broken it, the next use makes a new one.
+    /// Uses the connection to the slot's primary once. After an error that may have broken it, or came from
+    /// the wrong node, the next use finds out anew where that is.
     pub fn once<T>(
         &mut self,
+        slot: u16,
         mut send: impl FnMut(&mut Connection) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect()?,
+        let dialer = Dialer {
+            options: &self.options,
+            block: self.block,
         };
-        let reply = send(&mut connection);
-        if !reply.as_ref().is_err_and(breaks_connection) {
-            self.connection = Some(connection);
+        let routes = known(&mut self.routes, &self.options)?;
+        let mut redirections = 0;
+        loop {
+            let node = routes.node(&dialer, slot)?;
+            let connected = match self.connections.remove(&node) {
+                Some(connection) => Ok(connection),
+                None => routes.dial(&dialer, node.as_ref()),
+            };
+            let mut connection = match connected {
+                Ok(connection) => connection,
+                Err(error) => {
+                    routes.forget();
+                    return Err(error);
+                }
+            };
+            let reply = send(&mut connection);
+            let error = reply.as_ref().err();
+            if error.is_some_and(breaks_connection) {
+                routes.forget();
+                return reply;
+            }
+            let moved = error.and_then(RedisError::redirect_node);
+            let redirected = moved.is_some_and(|(target, _)| {
+                error.is_some_and(|error| error.code() == Some("MOVED"))
+                    && routes.moved(slot, node.as_ref(), target)
+            });
+            self.connections.insert(node, connection);
+            // A redirected call was not carried out: to send it elsewhere is no repetition.
+            if !redirected || redirections == REDIRECTIONS {
+                return reply;
+            }
+            redirections += 1;
         }
-        reply
     }
 
     /// Sends a repeat-safe call until it is answered. Errors that do not mean "wait" pass.
     pub fn persist<T>(
         &mut self,
+        slot: u16,
         mut send: impl FnMut(&mut Connection) -> RedisResult<T>,
     ) -> RedisResult<T> {
         let mut backoff = Backoff::default();
         loop {
-            match self.once(&mut send) {
+            match self.once(slot, &mut send) {
                 Err(error) if means_wait(&error) => {
                     tracing::warn!(error = %error, "redis.awaited");
                     thread::sleep(backoff.pause());
@@ -122,26 +177,23 @@ impl Link {
         }
     }
 
-    fn connect(&self) -> RedisResult<Connection> {
-        let mut info = self.options.url.as_str().into_connection_info()?;
-        let mut redis = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP2);
-        if let Some(username) = &self.options.username {
-            redis = redis.set_username(username);
-        }
-        if let Some(password) = &self.options.password {
-            redis = redis.set_password(password);
-        }
-        info = info.set_redis_settings(redis);
-        let client = Client::open(info)?;
-        let connection =
-            client.get_connection_with_timeout(seconds(self.options.connect_timeout_s))?;
-        let reply = seconds(self.options.reply_timeout_s);
-        connection.set_write_timeout(Some(reply))?;
-        connection.set_read_timeout(Some(reply + self.block))?;
-        Ok(connection)
+    /// One slot of every primary, so that each can be asked.
+    pub(crate) fn primaries(&mut self) -> RedisResult<Vec<u16>> {
+        let dialer = Dialer {
+            options: &self.options,
+            block: self.block,
+        };
+        known(&mut self.routes, &self.options)?.primaries(&dialer)
+    }
+}
+
+fn known<'a>(
+    routes: &'a mut Option<Routes>,
+    options: &RedisOptions,
+) -> RedisResult<&'a mut Routes> {
+    match routes {
+        Some(routes) => Ok(routes),
+        none => Ok(none.insert(Routes::new(options)?)),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
     worker::{Commit, Fail, FailClass, Pulse, Release},
 };
 
-const STOPPING: &[u8] =
+/// The reason of a job that a stopping worker gives back.
+pub(crate) const STOPPING: &[u8] =
     br#"{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}"#;
 const CANCELLING: &[u8] = br#"{"code":"CANCELLING","message":"The job is being cancelled."}"#;
 
@@ -58,7 +59,8 @@ impl Control {
     /// What a beat answered.
     pub(crate) fn on_pulse(&self, pulse: Pulse) {
         match pulse {
-            Pulse::Ok => {}
+            // An error is of the script: the lease runs out, or is renewed by a later beat.
+            Pulse::Ok | Pulse::Error => {}
             Pulse::Cancel => self.halt(Stop::Cancel),
             Pulse::Deadline => self.halt(Stop::Deadline),
             Pulse::Fenced => self.halt(Stop::Fenced),

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use redis::{ErrorKind, RedisError};
+use redis::{Connection, ErrorKind, RedisError, RedisResult};
 
 use crate::{
     connection::{Backoff, Link, means_wait},
-    keys::Partitions,
+    keys::{Partitions, slot},
     options::RedisOptions,
+    topology::{Topology, certificates},
 };
 
 /// The format of the data in Redis that this program reads.
 const FORMAT_VERSION: &str = "1";
 const META: &str = "rw:{sys}:meta";
+/// The oldest server with every command that the scripts use.
+const OLDEST: (u32, u32) = (6, 2);
 
 /// A Redis that does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum Unfit {
          maxmemory-policy to noeviction."
     )]
     Evicts(String),
+    /// It lacks commands.
+    #[error("Redis {0} is too old: 6.2 or newer is needed.")]
+    Old(String),
     /// The number of partitions cannot be changed.
     #[error(
         "redis.partitions is {asked}, but this installation was made with {made}: the number cannot be changed later."
@@ -54,17 +60,27 @@ pub fn check(
     partitions: &Partitions,
     signals: &Receiver<()>,
 ) -> Result<(), Unfit> {
+    // Waiting does not mend these.
+    Topology::of(redis)?;
+    certificates(redis)?;
     let mut link = Link::new(redis.clone(), Duration::ZERO);
-    let (memory, made, format) = read(&mut link, partitions.count(), signals)?;
-    let policy = memory
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("maxmemory_policy:"))
-        .unwrap_or("noeviction");
-    if policy != "noeviction" {
-        return Err(Unfit::Evicts(policy.to_owned()));
+    let slots = until_answered(signals, || link.primaries())?;
+    for slot in slots {
+        let info = until_answered(signals, || {
+            link.once(slot, |connection| {
+                let server: String = redis::cmd("INFO").arg("server").query(connection)?;
+                let memory: String = redis::cmd("INFO").arg("memory").query(connection)?;
+                Ok(server + &memory)
+            })
+        })?;
+        fits(&info)?;
     }
-    if made != partitions.count().to_string() {
-        let asked = partitions.count();
+    let count = partitions.count();
+    let (made, format) = until_answered(signals, || {
+        link.once(slot("sys"), |connection| recorded(connection, count))
+    })?;
+    if made != count.to_string() {
+        let asked = count;
         return Err(Unfit::Partitions { asked, made });
     }
     if format != FORMAT_VERSION {
@@ -73,34 +89,52 @@ pub fn check(
     Ok(())
 }
 
-fn read(
-    link: &mut Link,
-    partitions: usize,
-    signals: &Receiver<()>,
-) -> Result<(String, String, String), Unfit> {
-    let mut pipeline = redis::pipe();
-    pipeline
-        .cmd("INFO")
-        .arg("memory")
-        .cmd("HSETNX")
+/// Reads what one server says of itself.
+fn fits(info: &str) -> Result<(), Unfit> {
+    let line = |name: &str| {
+        info.lines()
+            .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
+    };
+    // Valkey says first which Redis it is like.
+    let version = line("valkey_version").or(line("redis_version"));
+    let version = version.unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let release = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if release < OLDEST {
+        return Err(Unfit::Old(version.to_owned()));
+    }
+    let policy = line("maxmemory_policy").unwrap_or("noeviction");
+    if policy != "noeviction" {
+        return Err(Unfit::Evicts(policy.to_owned()));
+    }
+    Ok(())
+}
+
+/// Number of partitions and format of the installation, as it was made.
+fn recorded(connection: &mut Connection, partitions: usize) -> RedisResult<(String, String)> {
+    let mut set = |name: &str, value: &str| {
+        redis::cmd("HSETNX")
+            .arg(META)
+            .arg(name)
+            .arg(value)
+            .exec(connection)
+    };
+    set("partitions", &partitions.to_string())?;
+    set("format", FORMAT_VERSION)?;
+    redis::cmd("HMGET")
         .arg(META)
         .arg("partitions")
-        .arg(partitions)
-        .ignore()
-        .cmd("HSETNX")
-        .arg(META)
         .arg("format")
-        .arg(FORMAT_VERSION)
-        .ignore()
-        .cmd("HGET")
-        .arg(META)
-        .arg("partitions")
-        .cmd("HGET")
-        .arg(META)
-        .arg("format");
+        .query(connection)
+}
+
+fn until_answered<T>(
+    signals: &Receiver<()>,
+    mut ask: impl FnMut() -> RedisResult<T>,
+) -> Result<T, Unfit> {
     let mut backoff = Backoff::default();
     loop {
-        match link.once(|connection| pipeline.query(connection)) {
+        match ask() {
             // Waiting does not make a wrong password right.
             Err(error) if means_wait(&error) && error.kind() != ErrorKind::AuthenticationFailed => {
                 tracing::warn!(error = %error, "redis.awaited");

@@ -16,6 +16,8 @@ pub enum End {
     Fenced,
     /// No such job.
     Gone,
+    /// The script failed on this item and on no other; Redis's log says why. The lease will run out.
+    Error,
 }
 
 impl End {
@@ -29,6 +31,7 @@ impl End {
             Self::Cancelled => "CANCELLED",
             Self::Fenced => "FENCED",
             Self::Gone => "GONE",
+            Self::Error => "ERROR",
         }
     }
 
@@ -40,6 +43,7 @@ impl End {
             Self::Cancelled,
             Self::Fenced,
             Self::Gone,
+            Self::Error,
         ]
         .into_iter()
         .find(|end| end.name() == name)
@@ -57,6 +61,8 @@ pub enum Pulse {
     Deadline,
     /// The lease is lost.
     Fenced,
+    /// The script failed on this item and on no other; Redis's log says why.
+    Error,
 }
 
 impl Pulse {
@@ -68,13 +74,20 @@ impl Pulse {
             Self::Cancel => "CANCEL",
             Self::Deadline => "DEADLINE",
             Self::Fenced => "FENCED",
+            Self::Error => "ERROR",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Ok, Self::Cancel, Self::Deadline, Self::Fenced]
-            .into_iter()
-            .find(|pulse| pulse.name() == name)
+        [
+            Self::Ok,
+            Self::Cancel,
+            Self::Deadline,
+            Self::Fenced,
+            Self::Error,
+        ]
+        .into_iter()
+        .find(|pulse| pulse.name() == name)
     }
 }
 
@@ -103,12 +116,31 @@ pub struct Grant {
     pub priority: String,
     /// High-water mark of the whole job.
     pub percent: f64,
+    /// Id of the job that this one is a child of, or empty.
+    pub parent: String,
+    /// Highest number of its children.
+    pub children: u32,
     /// What the client asked for, JSON.
     pub spec: Vec<u8>,
     /// What the stage before handed over, JSON.
     pub input: Vec<u8>,
     /// Paths that the job still needs.
     pub refs: Vec<String>,
+}
+
+/// What one `take` asks for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Consumer name: unique for the life of one process, never used again.
+    pub worker: String,
+    /// New for every call; the same when a call is repeated.
+    pub nonce: String,
+    /// Keys of the inboxes, in the order to read them.
+    pub inboxes: Vec<String>,
+    /// Jobs, at most; with 0 it only finds what an earlier call of this nonce was granted.
+    pub want: usize,
+    /// Jobs that the worker holds now.
+    pub holding: usize,
 }
 
 /// The answer of one `take`.
@@ -119,6 +151,10 @@ pub struct Taken {
     /// Inbox and the last id that its group has delivered, when nothing was granted: where the
     /// doorbell listens.
     pub bells: Vec<(String, String)>,
+    /// Stages that were asked for and are paused.
+    pub paused: Vec<String>,
+    /// A job waits that must run alone: take nothing until this worker holds nothing.
+    pub clear: bool,
 }
 
 /// One lease to renew; `percent` only when something moved.
@@ -141,6 +177,23 @@ pub enum Outcome {
         stage: String,
         /// Its lane.
         lane: String,
+        /// Whether the job may leave the gpu lane when no gpu worker is left.
+        rescue: bool,
+        /// Its input, JSON.
+        input: Vec<u8>,
+        /// All the paths that the job still needs.
+        refs: Vec<String>,
+    },
+    /// Another stage, when the children that were spawned have ended.
+    Split {
+        /// The stage.
+        stage: String,
+        /// Its lane.
+        lane: String,
+        /// As in `Next`.
+        rescue: bool,
+        /// Percent of the whole job when all children have ended.
+        reach: f64,
         /// Its input, JSON.
         input: Vec<u8>,
         /// All the paths that the job still needs.

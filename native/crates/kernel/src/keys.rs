@@ -4,17 +4,24 @@
 /// Priorities of inboxes, and how often each is drawn first.
 pub const PRIORITIES: [(&str, u32); 3] = [("high", 8), ("normal", 3), ("low", 1)];
 
+/// Prefix of every key that belongs to no partition; one slot.
+pub(crate) const SYSTEM: &str = "rw:{sys}:";
+
 /// The keys of one partition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Keys {
     /// Prefix of every key of the partition.
     pub root: String,
+    /// The slot of all of them in a Cluster.
+    pub(crate) slot: u16,
 }
 
 impl Keys {
     fn new(number: u32) -> Self {
+        let tag = format!("p{number:02}");
         Self {
-            root: format!("rw:{{p{number:02}}}:"),
+            slot: slot(&tag),
+            root: format!("rw:{{{tag}}}:"),
         }
     }
 
@@ -40,11 +47,17 @@ impl Keys {
         format!("{}job:{job}", self.root)
     }
 
-    /// `priority` is one of [`PRIORITIES`], or `again`: work that came back from a lost or stopping
-    /// worker.
+    /// `priority` is one of [`PRIORITIES`], `again`: work that came back from a lost or stopping worker,
+    /// `alone`: work that has cost two workers, or `@<name>`: work for the quarantine worker of that name.
     #[must_use]
     pub fn inbox(&self, stage: &str, lane: &str, priority: &str) -> String {
         format!("{}in:{stage}:{lane}:{priority}", self.root)
+    }
+
+    /// What a parent knows of its children.
+    #[must_use]
+    pub fn children(&self, parent: &str) -> String {
+        format!("{}kids:{parent}", self.root)
     }
 
     /// What one call of `take` granted.
@@ -97,6 +110,21 @@ impl Partitions {
     }
 }
 
+/// The slot of a hash tag in a Cluster: CRC-16 of polynomial 0x1021 (XMODEM), modulo 16384.
+#[must_use]
+pub(crate) fn slot(tag: &str) -> u16 {
+    let crc = tag.bytes().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 {
+                crc << 1
+            } else {
+                (crc << 1) ^ 0x1021
+            }
+        })
+    });
+    crc % 16384
+}
+
 /// Names one call of `take`; part of every fence that it grants.
 #[must_use]
 pub fn new_nonce() -> String {
@@ -106,6 +134,16 @@ pub fn new_nonce() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        // The first is the check value of the algorithm, the others are what CLUSTER KEYSLOT answers.
+        assert_eq!(slot("123456789"), 0x31c3);
+        assert_eq!(
+            (slot("p00"), slot("p15"), slot("sys")),
+            (11214, 2138, 15725)
+        );
+    }
 
     #[test]
     fn a_job_id_names_its_partition() {

@@ -5,16 +5,19 @@
 //! - [`options`]: the connection, and the times and bounds of the protocol.
 //! - [`keys`]: partitions and the names of keys.
 //! - [`scripts`]: the Lua verbs, compiled in.
-//! - [`connection`]: connections, and which errors mean "wait".
-//! - [`worker`]: the verbs as typed calls; every verb is a list. `items` is what travels in them.
+//! - [`connection`]: connections, and which errors mean "wait"; `topology`: where Redis is; `routes`: which
+//!   node has the slot, or is the primary.
+//! - [`worker`]: the verbs as typed calls; every verb is a list. `items` and `children` are what travels in
+//!   them, `replies` what comes back.
 //! - [`handler`]: what a stage is to its author.
 //! - [`beats`]: heartbeats, in a thread of their own with a connection of their own.
 //! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job.
-//! - [`actor`]: the loop around them; `order`: in which order it reads.
+//! - [`actor`]: the loop around them; `order`: in which order it reads; `presence`: says that it is there.
 //! - [`installation`]: what must be true of Redis before a role starts.
 
 pub mod actor;
 pub mod beats;
+mod children;
 pub mod connection;
 mod doorbell;
 mod ends;
@@ -25,5 +28,9 @@ mod items;
 pub mod keys;
 pub mod options;
 mod order;
+mod presence;
+mod replies;
+mod routes;
 pub mod scripts;
+mod topology;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! What the kernel can be told. The fields and defaults are those of `actors/kernel/options.py`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -8,12 +8,23 @@ use serde::Deserialize;
 #[derive(Clone, Deserialize)]
 #[serde(default)]
 pub struct RedisOptions {
-    /// `redis://` or `unix://` address.
+    /// One of the addresses of `topology`.
     pub url: String,
     /// Name of the user, when the server has users.
     pub username: Option<String>,
     /// Password of the user.
     pub password: Option<String>,
+    /// Name of the user at the Sentinels.
+    pub sentinel_username: Option<String>,
+    /// Password of that user.
+    pub sentinel_password: Option<String>,
+    /// PEM file of the authorities that sign the servers' certificates; without one, those of the
+    /// machine.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of our own certificate, for servers that want one.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key_file: Option<PathBuf>,
     /// Longest time for making a connection.
     pub connect_timeout_s: f64,
     /// A command without a reply for so long counts as a broken connection. Blocking reads add their
@@ -27,9 +38,22 @@ impl Default for RedisOptions {
             url: "redis://127.0.0.1:6379/0".to_owned(),
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
             connect_timeout_s: 2.0,
             reply_timeout_s: 5.0,
         }
+    }
+}
+
+impl RedisOptions {
+    /// Whether the address names a Cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.url.starts_with("redis+cluster:") || self.url.starts_with("rediss+cluster:")
     }
 }
 
@@ -49,6 +73,12 @@ pub struct KernelOptions {
     pub feed_length: u64,
     /// Progress reports kept per partition (approximately).
     pub pulse_length: u64,
+    /// Hints that one tenant may have in the priority inboxes of one stage and lane.
+    pub window: u64,
+    /// Jobs of one tenant that may be under way at once; 0: any number.
+    pub tenant_limit: u64,
+    /// Name of a quarantine worker, which takes only what was replayed to it; empty: an ordinary worker.
+    pub quarantine: String,
 }
 
 impl Default for KernelOptions {
@@ -60,6 +90,9 @@ impl Default for KernelOptions {
             log_length: 500,
             feed_length: 100_000,
             pulse_length: 10_000,
+            window: 4,
+            tenant_limit: 0,
+            quarantine: String::new(),
         }
     }
 }
@@ -77,14 +110,16 @@ impl KernelOptions {
         seconds(self.beat_s)
     }
 
-    /// ARGV 1..4 of every verb (see `lua/parts/context.lua`).
+    /// ARGV 1..6 of every verb (see `lua/parts/context.lua`).
     #[must_use]
-    pub fn common_arguments(&self) -> [String; 4] {
+    pub fn common_arguments(&self) -> [String; 6] {
         [
             self.feed_length.to_string(),
             self.pulse_length.to_string(),
             self.log_length.to_string(),
             seconds(self.retention_s).as_millis().to_string(),
+            self.window.to_string(),
+            self.tenant_limit.to_string(),
         ]
     }
 }
@@ -93,6 +128,8 @@ impl KernelOptions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct ActorOptions {
+    /// `cpu` or `gpu`: whose work it takes.
+    pub lane: String,
     /// Jobs at once.
     pub concurrency: usize,
     /// A job whose own progress stands still for so long is stopped and fails as stalled.
@@ -106,6 +143,7 @@ pub struct ActorOptions {
 impl Default for ActorOptions {
     fn default() -> Self {
         Self {
+            lane: "cpu".to_owned(),
             concurrency: 4,
             stall_timeout_s: 60.0,
             kill_grace_s: 5.0,

@@ -1,25 +1,16 @@
 //! In which order partitions and inboxes are read.
 
-use std::collections::BTreeSet;
-
 use crate::keys::{Keys, PRIORITIES, Partitions};
 
 /// The partitions, the one that gave last at the end.
 pub(crate) struct Order {
     partitions: Vec<usize>,
-    /// Prefix of every key of a partition, by its number.
-    roots: Vec<String>,
 }
 
 impl Order {
     pub(crate) fn new(partitions: &Partitions) -> Self {
-        let numbers = 0..partitions.count();
         Self {
-            roots: numbers
-                .clone()
-                .map(|number| partitions.keys(number).root.clone())
-                .collect(),
-            partitions: numbers.collect(),
+            partitions: (0..partitions.count()).collect(),
         }
     }
 
@@ -28,33 +19,24 @@ impl Order {
         self.partitions.clone()
     }
 
-    pub(crate) fn all(&self) -> BTreeSet<usize> {
-        self.partitions.iter().copied().collect()
-    }
-
     /// The partition gave work: the others come first from now on.
     pub(crate) fn gave(&mut self, partition: usize) {
         if let Some(position) = self.partitions.iter().position(|one| *one == partition) {
             self.partitions.rotate_left(position + 1);
         }
     }
-
-    /// The partitions of inboxes that rang; all of them when none did.
-    pub(crate) fn rung(&self, inboxes: &[String]) -> BTreeSet<usize> {
-        let found: BTreeSet<usize> = (0..self.roots.len())
-            .filter(|number| {
-                inboxes
-                    .iter()
-                    .any(|inbox| inbox.starts_with(&self.roots[*number]))
-            })
-            .collect();
-        if found.is_empty() { self.all() } else { found }
-    }
 }
 
-/// Returned work first, then the priorities drawn at random by weight.
-pub(crate) fn inboxes(keys: &Keys, stage: &str, lane: &str) -> Vec<String> {
-    let mut inboxes = vec![keys.inbox(stage, lane, "again")];
+/// Returned work first, then what must run alone, then the priorities drawn at random by weight. A
+/// quarantine worker reads its own inbox and no other.
+pub(crate) fn inboxes(keys: &Keys, stage: &str, lane: &str, quarantine: &str) -> Vec<String> {
+    if !quarantine.is_empty() {
+        return vec![keys.inbox(stage, lane, &format!("@{quarantine}"))];
+    }
+    let mut inboxes = vec![
+        keys.inbox(stage, lane, "again"),
+        keys.inbox(stage, lane, "alone"),
+    ];
     let mut left = PRIORITIES.to_vec();
     while !left.is_empty() {
         let total: u32 = left.iter().map(|(_, weight)| weight).sum();
@@ -84,14 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_rang_is_read_unless_nothing_did() {
-        let order = Order::new(&Partitions::new(12));
-        let rang = [
-            "rw:{p01}:in:a:cpu:low".to_owned(),
-            "rw:{p11}:in:a:cpu:low".to_owned(),
-        ];
-        assert_eq!(order.rung(&rang), [1, 11].into());
-        assert_eq!(order.rung(&[]).len(), 12);
+    fn a_quarantine_worker_reads_its_own_inbox() {
+        let partitions = Partitions::new(1);
+        let inboxes = inboxes(partitions.keys(0), "a", "gpu", "bay");
+        assert_eq!(inboxes, ["rw:{p00}:in:a:gpu:@bay"]);
     }
 
     #[test]
@@ -100,10 +78,10 @@ mod tests {
         let partitions = Partitions::new(1);
         let mut first = std::collections::BTreeMap::new();
         for _ in 0..12_000 {
-            let inboxes = inboxes(partitions.keys(0), "a", "cpu");
-            assert_eq!(inboxes.len(), 4);
-            assert!(inboxes[0].ends_with(":again"));
-            *first.entry(inboxes[1].clone()).or_insert(0) += 1;
+            let inboxes = inboxes(partitions.keys(0), "a", "cpu", "");
+            assert_eq!(inboxes.len(), 5);
+            assert!(inboxes[0].ends_with(":again") && inboxes[1].ends_with(":alone"));
+            *first.entry(inboxes[2].clone()).or_insert(0) += 1;
         }
         let share = |priority: &str| first[&partitions.keys(0).inbox("a", "cpu", priority)];
         assert!((7600..=8400).contains(&share("high")), "{first:?}");

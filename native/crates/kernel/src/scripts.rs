@@ -19,16 +19,18 @@ pub enum Verb {
     Commit,
     Fail,
     Release,
+    Spawn,
 }
 
 impl Verb {
     /// Every verb that is compiled in.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Take,
         Self::Beat,
         Self::Commit,
         Self::Fail,
         Self::Release,
+        Self::Spawn,
     ];
 
     /// The verb's name, which is its file's.
@@ -40,6 +42,7 @@ impl Verb {
             Self::Commit => "commit",
             Self::Fail => "fail",
             Self::Release => "release",
+            Self::Spawn => "spawn",
         }
     }
 
@@ -52,6 +55,7 @@ impl Verb {
             Self::Commit => include_str!(concat!(env!("OUT_DIR"), "/commit.lua")),
             Self::Fail => include_str!(concat!(env!("OUT_DIR"), "/fail.lua")),
             Self::Release => include_str!(concat!(env!("OUT_DIR"), "/release.lua")),
+            Self::Spawn => include_str!(concat!(env!("OUT_DIR"), "/spawn.lua")),
         }
     }
 
@@ -82,7 +86,7 @@ pub fn digests() -> &'static BTreeMap<&'static str, String> {
 }
 
 /// One call of a verb. `extra` are the keys after the eight declared ones, `arguments` those after the
-/// four common ones.
+/// six common ones.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The verb.
@@ -91,7 +95,7 @@ pub struct Call<'a> {
     pub keys: &'a Keys,
     /// KEYS from the ninth on.
     pub extra: Vec<String>,
-    /// ARGV from the fifth on.
+    /// ARGV from the seventh on.
     pub arguments: Vec<Vec<u8>>,
 }
 
@@ -102,26 +106,67 @@ impl Call<'_> {
         connection: &mut dyn ConnectionLike,
         options: &KernelOptions,
     ) -> RedisResult<Value> {
-        let mut command = self.command("EVALSHA", self.verb.digest(), options);
-        match command.query(connection) {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                command = self.command("EVAL", self.verb.text(), options);
-                command.query(connection)
-            }
-            reply => reply,
+        evaluate(
+            connection,
+            self.verb.digest(),
+            self.verb.text(),
+            |command| {
+                let declared = self.keys.declared();
+                command
+                    .arg(declared.len() + self.extra.len())
+                    .arg(&declared)
+                    .arg(&self.extra)
+                    .arg(&options.common_arguments())
+                    .arg(&self.arguments);
+            },
+        )
+    }
+}
+
+/// A script of the whole installation, `lua/sys/*.lua`.
+#[derive(Clone, Copy)]
+pub(crate) enum SystemVerb {
+    Announce,
+    Withdraw,
+}
+
+impl SystemVerb {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Announce => include_str!(concat!(env!("OUT_DIR"), "/announce.lua")),
+            Self::Withdraw => include_str!(concat!(env!("OUT_DIR"), "/withdraw.lua")),
         }
     }
 
-    fn command(&self, name: &str, script: &str, options: &KernelOptions) -> redis::Cmd {
-        let declared = self.keys.declared();
+    /// Sends it once; where Redis has lost the script, with its text.
+    pub(crate) fn call(
+        self,
+        connection: &mut dyn ConnectionLike,
+        keys: &[String],
+        arguments: &[Vec<u8>],
+    ) -> RedisResult<Value> {
+        let text = self.text();
+        let digest = hexadecimal(&Sha1::digest(text));
+        evaluate(connection, &digest, text, |command| {
+            command.arg(keys.len()).arg(keys).arg(arguments);
+        })
+    }
+}
+
+fn evaluate(
+    connection: &mut dyn ConnectionLike,
+    digest: &str,
+    text: &str,
+    complete: impl Fn(&mut redis::Cmd),
+) -> RedisResult<Value> {
+    let send = |connection: &mut dyn ConnectionLike, name: &str, script: &str| {
         let mut command = redis::cmd(name);
-        command
-            .arg(script)
-            .arg(declared.len() + self.extra.len())
-            .arg(&declared)
-            .arg(&self.extra)
-            .arg(&options.common_arguments())
-            .arg(&self.arguments);
-        command
+        command.arg(script);
+        complete(&mut command);
+        command.query(connection)
+    };
+    match send(connection, "EVALSHA", digest) {
+        Err(error) if error.code() == Some("NOSCRIPT") => send(connection, "EVAL", text),
+        reply => reply,
     }
 }

@@ -1,14 +1,16 @@
 //! The worker's verbs as typed calls. Each carries up to [`ITEMS_PER_CALL`] items of one partition and
 //! answers for each, in order. All are repeat-safe.
 
-use redis::{
-    ConnectionLike, ErrorKind, FromRedisValue, RedisError, RedisResult, Value, from_redis_value,
-};
+use redis::{ConnectionLike, RedisResult, Value, from_redis_value};
 
-pub use crate::items::{Beat, Commit, End, Fail, FailClass, Grant, Outcome, Pulse, Release, Taken};
+pub use crate::{
+    children::{CHILDREN_PER_CALL, Child, ChildRow, OnChildFailure, Spawn, Spawned},
+    items::{Ask, Beat, Commit, End, Fail, FailClass, Grant, Outcome, Pulse, Release, Taken},
+};
 use crate::{
     keys::Keys,
     options::KernelOptions,
+    replies::{taken, unexpected},
     scripts::{Call, Verb},
 };
 
@@ -24,32 +26,18 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Takes up to `want` jobs from the inboxes (keys), in their order.
-    pub fn take(
-        &mut self,
-        keys: &Keys,
-        worker: &str,
-        inboxes: &[String],
-        want: usize,
-        nonce: &str,
-    ) -> RedisResult<Taken> {
-        let mut extra = vec![keys.taken(nonce)];
-        extra.extend_from_slice(inboxes);
+    /// Takes work, in the order of the inboxes.
+    pub fn take(&mut self, keys: &Keys, ask: &Ask) -> RedisResult<Taken> {
+        let mut extra = vec![keys.taken(&ask.nonce)];
+        extra.extend_from_slice(&ask.inboxes);
         let arguments = vec![
-            worker.into(),
-            nonce.into(),
-            want.to_string().into(),
+            ask.worker.clone().into(),
+            ask.nonce.clone().into(),
+            ask.want.to_string().into(),
             self.options.lease_ms().to_string().into(),
+            ask.holding.to_string().into(),
         ];
-        let reply = self.send(Verb::Take, keys, extra, arguments)?;
-        let (grants, bells): (Vec<Value>, Vec<String>) = from_redis_value(reply)?;
-        Ok(Taken {
-            grants: grants.into_iter().map(grant).collect::<RedisResult<_>>()?,
-            bells: bells
-                .chunks_exact(2)
-                .map(|pair| (pair[0].clone(), pair[1].clone()))
-                .collect(),
-        })
+        taken(self.send(Verb::Take, keys, extra, arguments)?)
     }
 
     /// Renews leases and carries progress.
@@ -67,28 +55,7 @@ impl Worker<'_> {
 
     /// Ends leases with a result.
     pub fn commit(&mut self, keys: &Keys, commits: &[Commit]) -> RedisResult<Vec<End>> {
-        let mut arguments: Vec<Vec<u8>> = Vec::new();
-        for commit in commits {
-            arguments.push(commit.job.clone().into());
-            arguments.push(commit.fence.clone().into());
-            match &commit.result {
-                Outcome::Next {
-                    stage,
-                    lane,
-                    input,
-                    refs,
-                } => {
-                    let refs = serde_json::to_vec(refs).unwrap_or_else(|_| b"[]".to_vec());
-                    arguments.extend([b"next".to_vec(), stage.clone().into(), lane.clone().into()]);
-                    arguments.push(percent_argument(commit.percent));
-                    arguments.extend([input.clone(), refs, b"{}".to_vec()]);
-                }
-                Outcome::Done { result, event } => {
-                    arguments.extend([b"done".to_vec(), Vec::new(), Vec::new(), Vec::new()]);
-                    arguments.extend([result.clone(), b"[]".to_vec(), event.clone()]);
-                }
-            }
-        }
+        let arguments = commits.iter().flat_map(commit_arguments).collect();
         let jobs = commits.iter().map(|commit| keys.job(&commit.job)).collect();
         self.answers(Verb::Commit, keys, jobs, arguments, End::parse)
     }
@@ -128,6 +95,68 @@ impl Worker<'_> {
         self.answers(Verb::Release, keys, jobs, arguments, End::parse)
     }
 
+    /// Creates children of a running job. At maxmemory nothing is created; the error's code is `OOM`.
+    pub fn spawn(&mut self, keys: &Keys, spawn: &Spawn) -> RedisResult<Spawned> {
+        let mut jobs = vec![keys.job(&spawn.job)];
+        let mut arguments: Vec<Vec<u8>> = vec![
+            spawn.job.clone().into(),
+            spawn.fence.clone().into(),
+            spawn.on_child_failure.name().into(),
+        ];
+        for child in &spawn.children {
+            jobs.push(keys.job(&format!("{}.{}", spawn.job, child.number)));
+            arguments.extend([
+                child.number.to_string().into(),
+                child.kind.clone().into(),
+                child.stage.clone().into(),
+                child.lane.clone().into(),
+                rescue_argument(child.rescue),
+                child.priority.clone().unwrap_or_default().into(),
+                if child.listed { b"1" } else { b"0" }.to_vec(),
+                child.spec.clone(),
+                child.input.clone(),
+                refs_argument(&child.refs),
+            ]);
+        }
+        let mut answers: Vec<String> =
+            from_redis_value(self.send(Verb::Spawn, keys, jobs, arguments)?)?;
+        if answers.is_empty() {
+            return Err(unexpected("spawn answers nothing".to_owned()));
+        }
+        let outcomes = answers.split_off(1);
+        let status = answers.swap_remove(0);
+        Ok(Spawned { status, outcomes })
+    }
+
+    /// The rows of the children numbered `first` and following, in order; those that do not exist are
+    /// left out.
+    pub fn children(
+        &mut self,
+        keys: &Keys,
+        parent: &str,
+        first: u32,
+        count: u32,
+    ) -> RedisResult<Vec<ChildRow>> {
+        let numbers: Vec<u32> = (first..first.saturating_add(count)).collect();
+        let rows: Vec<Option<String>> = redis::cmd("HMGET")
+            .arg(keys.children(parent))
+            .arg(&numbers)
+            .query(self.connection)?;
+        let rows = numbers.into_iter().zip(rows);
+        Ok(rows
+            .filter_map(|(number, row)| {
+                let row = row?;
+                let (state, fence) = row.split_once(' ').unwrap_or((&row, ""));
+                Some(ChildRow {
+                    number,
+                    job: format!("{parent}.{number}"),
+                    state: state.to_owned(),
+                    fence: fence.to_owned(),
+                })
+            })
+            .collect())
+    }
+
     fn answers<T>(
         &mut self,
         verb: Verb,
@@ -162,54 +191,62 @@ impl Worker<'_> {
     }
 }
 
-fn grant(reply: Value) -> RedisResult<Grant> {
-    let fields: Vec<Value> = from_redis_value(reply)?;
-    let count = fields.len();
-    let [
-        job,
-        fence,
-        stage,
-        tenant,
-        kind,
-        attempt,
-        crashes,
-        deadline,
-        lane,
-        priority,
-        percent,
-        spec,
-        input,
-        refs,
-    ] = <[Value; 14]>::try_from(fields)
-        .map_err(|_| unexpected(format!("a grant of {count} fields")))?;
-    let refs: String = from_redis_value(refs)?;
-    Ok(Grant {
-        job: from_redis_value(job)?,
-        fence: from_redis_value(fence)?,
-        stage: from_redis_value(stage)?,
-        tenant: from_redis_value(tenant)?,
-        kind: from_redis_value(kind)?,
-        attempt: from_redis_value(attempt)?,
-        crashes: from_redis_value(crashes)?,
-        deadline_ms: from_redis_value(deadline)?,
-        lane: from_redis_value(lane)?,
-        priority: from_redis_value(priority)?,
-        percent: from_redis_value(percent)?,
-        spec: bytes(spec)?,
-        input: bytes(input)?,
-        refs: serde_json::from_str(&refs).map_err(|error| unexpected(format!("refs: {error}")))?,
-    })
-}
-
-/// A body; one that the job does not have is empty.
-fn bytes(value: Value) -> RedisResult<Vec<u8>> {
-    Option::<Vec<u8>>::from_redis_value(value)
-        .map(Option::unwrap_or_default)
-        .map_err(Into::into)
-}
-
-fn unexpected(detail: String) -> RedisError {
-    (ErrorKind::UnexpectedReturnType, "unexpected reply", detail).into()
+/// Eleven an item, see `commit.lua`.
+fn commit_arguments(commit: &Commit) -> [Vec<u8>; 11] {
+    let none = Vec::new;
+    let percent = || percent_argument(commit.percent);
+    let [kind, stage, lane, rescue, percent, reach, body, refs, data] = match &commit.result {
+        Outcome::Next {
+            stage,
+            lane,
+            rescue,
+            input,
+            refs,
+        } => [
+            b"next".to_vec(),
+            stage.clone().into(),
+            lane.clone().into(),
+            rescue_argument(*rescue),
+            percent(),
+            none(),
+            input.clone(),
+            refs_argument(refs),
+            b"{}".to_vec(),
+        ],
+        Outcome::Split {
+            stage,
+            lane,
+            rescue,
+            reach,
+            input,
+            refs,
+        } => [
+            b"split".to_vec(),
+            stage.clone().into(),
+            lane.clone().into(),
+            rescue_argument(*rescue),
+            percent(),
+            format!("{reach:.2}").into(),
+            input.clone(),
+            refs_argument(refs),
+            b"{}".to_vec(),
+        ],
+        Outcome::Done { result, event } => [
+            b"done".to_vec(),
+            none(),
+            none(),
+            none(),
+            none(),
+            none(),
+            result.clone(),
+            b"[]".to_vec(),
+            event.clone(),
+        ],
+    };
+    let (job, fence) = (commit.job.clone().into(), commit.fence.clone().into());
+    [
+        job, fence, kind, stage, lane, rescue, percent, reach, body, refs, data,
+    ]
 }
 
 fn percent_argument(percent: Option<f64>) -> Vec<u8> {
@@ -217,4 +254,12 @@ fn percent_argument(percent: Option<f64>) -> Vec<u8> {
         .map(|percent| format!("{percent:.2}"))
         .unwrap_or_default()
         .into()
+}
+
+fn refs_argument(refs: &[String]) -> Vec<u8> {
+    serde_json::to_vec(refs).unwrap_or_else(|_| b"[]".to_vec())
+}
+
+fn rescue_argument(rescue: bool) -> Vec<u8> {
+    if rescue { b"1".to_vec() } else { Vec::new() }
 }

@@ -19,7 +19,7 @@ use reelway_kernel::{
     options::ActorOptions,
 };
 use support::{
-    Server, field, hash,
+    Server, count, field, hash,
     running::{Running, cancel, done, reap, until_interrupted},
     submit, wait_until,
 };
@@ -51,11 +51,8 @@ fn a_drain_finishes_what_runs_and_takes_nothing_new() {
     });
     go.send(()).unwrap();
     running.thread.join().unwrap();
-    let job = hash(&mut connection, "j00-a");
-    assert_eq!(
-        (job["state"].as_str(), job["crashes"].as_str()),
-        ("completed", "0")
-    );
+    assert_eq!(field(&mut connection, "j00-a", "state"), "completed");
+    assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
     assert_eq!(field(&mut connection, "j00-b", "state"), "queued");
 }
 
@@ -82,10 +79,8 @@ fn what_does_not_fit_into_the_grace_is_given_back() {
         let found = hash(&mut connection, &job);
         assert_eq!(found["state"], "queued");
         assert_eq!(found["inbox"], "in:a:cpu:again");
-        assert_eq!(
-            (found["attempt"].as_str(), found["crashes"].as_str()),
-            ("0", "0")
-        );
+        assert_eq!(count(&mut connection, &job, "attempt"), 0);
+        assert_eq!(count(&mut connection, &job, "crashes"), 0);
         assert!(found["reason"].contains("WORKER_STOPPING"));
         // Out of the way of the next round.
         cancel(&mut connection, &job);

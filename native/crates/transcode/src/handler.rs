@@ -82,6 +82,7 @@ impl Handler for Transcode {
         Ok(Outcome::Next {
             stage: NEXT_STAGE.to_owned(),
             lane: "cpu".to_owned(),
+            rescue: false,
             input: serde_json::to_vec(&next)
                 .map_err(|error| failed("INTERNAL", error.to_string()))?,
             refs,

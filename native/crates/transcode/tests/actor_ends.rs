@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{Server, call, field, partition, wait_until};
+use kernel::{Server, call, count, field, partition, wait_until};
 use process::{Actor, is_running, submit, work_files};
 use serde_json::json;
 use support::{Bench, audio_plan, maker, programs, video_plan};
@@ -206,5 +206,6 @@ fn a_deploy_gives_back_what_does_not_fit_and_spends_nothing() {
         field(&mut connection, "j00-a", "inbox"),
         "in:transcode:cpu:again"
     );
-    assert_eq!(field(&mut connection, "j00-a", "attempt"), "0");
+    assert_eq!(count(&mut connection, "j00-a", "attempt"), 0);
+    assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
 }

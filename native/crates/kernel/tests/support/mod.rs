@@ -175,9 +175,14 @@ pub(crate) fn partition() -> Keys {
 
 /// Accepts a job of stage `a`.
 pub(crate) fn submit(connection: &mut Connection, job: &str, input: &str) {
+    submit_to(connection, job, "a", input);
+}
+
+/// Accepts a job of the stage.
+pub(crate) fn submit_to(connection: &mut Connection, job: &str, stage: &str, input: &str) {
     let arguments = [
-        job, "default", "media", "a", "cpu", "normal", "1", "86400000", "", "86400000", "{}",
-        input, "[]",
+        job, "default", "media", stage, "cpu", "", "normal", "1", "86400000", "0", "", "86400000",
+        "100000", "1000000", "{}", input, "[]",
     ]
     .map(str::to_owned);
     call(connection, "submit", &[partition().job(job)], &arguments).unwrap();
@@ -192,4 +197,14 @@ pub(crate) fn hash(connection: &mut Connection, job: &str) -> HashMap<String, St
 
 pub(crate) fn field(connection: &mut Connection, job: &str, name: &str) -> String {
     hash(connection, job).remove(name).unwrap_or_default()
+}
+
+/// A number of the hash, which is not written while it is 0.
+pub(crate) fn count(connection: &mut Connection, job: &str, name: &str) -> u32 {
+    let text = field(connection, job, name);
+    if text.is_empty() {
+        0
+    } else {
+        text.parse().unwrap()
+    }
 }

@@ -51,7 +51,7 @@ pub(crate) fn as_json(grant: &Grant) -> Value {
         "job": grant.job, "fence": grant.fence, "stage": grant.stage, "tenant": grant.tenant,
         "kind": grant.kind, "attempt": grant.attempt, "crashes": grant.crashes,
         "deadline_ms": grant.deadline_ms, "lane": grant.lane, "priority": grant.priority,
-        "percent": grant.percent, "spec": String::from_utf8_lossy(&grant.spec),
+        "percent": grant.percent, "parent": grant.parent, "children": grant.children, "spec": String::from_utf8_lossy(&grant.spec),
         "input": String::from_utf8_lossy(&grant.input), "refs": grant.refs,
     })
 }
@@ -70,10 +70,20 @@ pub(crate) fn beat(item: &Value) -> Beat {
 }
 
 pub(crate) fn commit(item: &Value) -> Commit {
+    let rescue = item["rescue"].as_bool().unwrap_or(false);
     let result = match text(item, "kind").as_str() {
         "next" => Outcome::Next {
             stage: text(item, "stage"),
             lane: text(item, "lane"),
+            rescue,
+            input: text(item, "body").into(),
+            refs: texts(&item["refs"]),
+        },
+        "split" => Outcome::Split {
+            stage: text(item, "stage"),
+            lane: text(item, "lane"),
+            rescue,
+            reach: item["reach"].as_f64().unwrap_or(100.0),
             input: text(item, "body").into(),
             refs: texts(&item["refs"]),
         },

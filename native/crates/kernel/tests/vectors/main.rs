@@ -14,7 +14,7 @@ use reelway_kernel::{
     keys::Keys,
     options::KernelOptions,
     scripts::Verb,
-    worker::{Beat, Commit, Fail, Release, Worker},
+    worker::{Ask, Beat, Commit, Fail, Release, Worker},
 };
 use serde_json::{Value, json};
 use support::{Server, assembled, call, partition};
@@ -89,12 +89,20 @@ impl Run<'_> {
             .iter()
             .map(|name| self.key(name))
             .collect();
-        let (worker, nonce) = (text(asked, "worker"), text(asked, "nonce"));
-        let want = number(&asked["want"]);
-        let taken = self
-            .worker()
-            .take(&keys, &worker, &inboxes, want, &nonce)
-            .unwrap();
+        let ask = Ask {
+            worker: text(asked, "worker"),
+            nonce: text(asked, "nonce"),
+            inboxes,
+            want: number(&asked["want"]),
+            holding: asked.get("holding").map_or(0, number),
+        };
+        let taken = self.worker().take(&keys, &ask).unwrap();
+        if let Some(paused) = step.get("paused") {
+            assert_eq!(json!(taken.paused), *paused, "{step}");
+        }
+        if let Some(clear) = step.get("clear") {
+            assert_eq!(json!(taken.clear), *clear, "{step}");
+        }
         let expected = step["grants"].as_array().unwrap();
         assert_eq!(
             expected.len(),
@@ -269,8 +277,14 @@ fn a_script_that_redis_lost_is_sent_again() {
             connection: &mut connection,
             options: &options,
         };
-        let inboxes = [partition().inbox("a", "cpu", "normal")];
-        let taken = worker.take(&partition(), "w", &inboxes, 1, "n").unwrap();
+        let ask = Ask {
+            worker: "w".to_owned(),
+            nonce: "n".to_owned(),
+            inboxes: vec![partition().inbox("a", "cpu", "normal")],
+            want: 1,
+            holding: 0,
+        };
+        let taken = worker.take(&partition(), &ask).unwrap();
         assert!(taken.grants.is_empty());
     }
 }

@@ -13,7 +13,7 @@ use redis::Connection;
 use serde_json::{Value, json};
 
 use crate::{
-    kernel::{Server, call, partition},
+    kernel::{Server, submit_to},
     support::{self, Bench, PROGRAM, maker},
 };
 
@@ -137,23 +137,7 @@ pub(crate) fn submit(
         "spans": {"ingest": [0.0, 2.0], "fetch": [2.0, 35.0], "transcode": [35.0, 95.0], "store": [95.0, 100.0]},
         "a_later_version": "adds fields",
     });
-    let arguments = [
-        job,
-        "default",
-        "media",
-        "transcode",
-        "cpu",
-        "normal",
-        "1",
-        "86400000",
-        "",
-        "86400000",
-        "{}",
-        &input.to_string(),
-        "[]",
-    ]
-    .map(str::to_owned);
-    call(connection, "submit", &[partition().job(job)], &arguments).unwrap();
+    submit_to(connection, job, "transcode", &input.to_string());
 }
 
 pub(crate) fn work_files(bench: &Bench, job: &str) -> Vec<PathBuf> {
