@@ -132,9 +132,8 @@ def _from_file(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from None
     values: dict[str, Any] = {}
     for name, entry in tree.items():
-        flat = (
-            {f"{name}.{field}": value for field, value in entry.items()} if (isinstance(entry, dict)) else {name: entry}
-        )
+        is_section = isinstance(entry, dict) and name not in known
+        flat = {f"{name}.{field}": value for field, value in entry.items()} if is_section else {name: entry}
         for key, value in flat.items():
             values[key] = convert(_known(key, known, f"key in {path}"), value, key)
     return values

@@ -23,11 +23,24 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class RedisSettings(Section, frozen=True):
-    url: Annotated[str, Meta(description="redis:// or unix:// address; rediss:// for all roles but transcode")] = (
-        "redis://127.0.0.1:6379/0"
-    )
+    url: Annotated[
+        str,
+        Meta(
+            description="redis:// or unix:// address of a server, redis+cluster://h:p,h:p of a Redis Cluster, "
+            "redis+sentinel://h:p,h:p/name of a primary behind Sentinels; rediss for TLS"
+        ),
+    ] = "redis://127.0.0.1:6379/0"
     username: Annotated[str | None, Meta(description="ACL user")] = None
     password: Annotated[Secret | None, Meta(description="its password")] = None
+    sentinel_username: Annotated[str | None, Meta(description="ACL user at the Sentinels")] = None
+    sentinel_password: Annotated[Secret | None, Meta(description="its password")] = None
+    ca_file: Annotated[
+        str | None, Meta(description="TLS: PEM file of the authorities to trust; none: those of the system")
+    ] = None
+    certificate_file: Annotated[
+        str | None, Meta(description="TLS: PEM file of the client's certificate, where the servers ask for one")
+    ] = None
+    key_file: Annotated[str | None, Meta(description="TLS: PEM file of its private key")] = None
     partitions: Annotated[
         int, Meta(ge=1, le=100, description="key partitions; fixed once the first role has started")
     ] = 16
@@ -43,6 +56,11 @@ class KernelSettings(Section, frozen=True):
     log_length: Annotated[int, Meta(ge=10, description="events kept for each job")] = 500
     feed_length: Annotated[int, Meta(ge=100, description="events kept for each partition")] = 100_000
     pulse_length: Annotated[int, Meta(ge=100, description="progress kept for each partition")] = 10_000
+    window: Annotated[int, Meta(ge=1, le=100, description="jobs a tenant may have in one inbox; the rest is held")] = 4
+    tenant_limit: Annotated[int, Meta(ge=0, description="jobs of a tenant under way at once; 0: any number")] = 0
+    tenant_backlog: Annotated[int, Meta(ge=1, description="held jobs of a tenant at which it must wait")] = 100_000
+    partition_jobs: Annotated[int, Meta(ge=1, description="unfinished jobs of a partition, at most")] = 1_000_000
+    quarantine: Annotated[str, Meta(description="take only what was replayed to this name; empty: ordinary work")] = ""
 
 
 class StorageSettings(Section, frozen=True):
@@ -102,6 +120,9 @@ class NotifySettings(StageSettings, frozen=True):
 class ReaperSettings(Section, frozen=True):
     interval_s: Annotated[float, Meta(gt=0, description="pause between two passes")] = 1.0
     reconcile_s: Annotated[float, Meta(gt=0, description="one round over all live jobs")] = 60.0
+    rescue_s: Annotated[
+        float, Meta(gt=0, description="time without a GPU worker after which jobs that allow it go to the CPU lane")
+    ] = 300.0
 
 
 class GatewaySettings(Section, frozen=True):
@@ -152,6 +173,10 @@ class Settings(Section, frozen=True):
     egress: EgressSettings = EgressSettings()
     metrics: MetricsSettings = MetricsSettings()
     logging: LoggingSettings = LoggingSettings()
+    limits: Annotated[
+        dict[str, Annotated[int, Meta(ge=1)]],
+        Meta(description="sources read at once, by platform (`youtube`) or host; a name that is missing has no limit"),
+    ] = msgspec.field(default_factory=dict)
 
     @property
     def storage_url(self) -> str:

@@ -39,21 +39,33 @@ def convert(hint: Any, value: Any, name: str) -> Any:
     """The value as the annotated type `hint`.
 
     Text is read as in the environment: numbers and booleans from their usual spelling, lists
-    separated by commas, nothing for an optional value that is empty. Raises SettingsError with
-    the name of the setting; a secret is never part of the text.
+    separated by commas, tables as name=value pairs, nothing for an optional value that is empty.
+    Raises SettingsError with the name of the setting; a secret is never part of the text.
     """
     inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     options = get_args(inner) if get_origin(inner) in (Union, types.UnionType) else (inner,)
+    from_text = isinstance(value, str)
     if isinstance(value, str):
         if value == "" and types.NoneType in options:
             return None
         if get_origin(inner) is tuple:
             value = tuple(part.strip() for part in value.split(",") if part.strip())
+        elif get_origin(inner) is dict:
+            value = dict(_pair(part, name) for part in value.split(",") if part.strip())
     try:
-        return msgspec.convert(value, hint, strict=not isinstance(value, str), dec_hook=_from_text)
+        return msgspec.convert(value, hint, strict=not from_text, dec_hook=_from_text)
     except (msgspec.ValidationError, TypeError) as error:
         shown = "its value" if Secret in options else repr(value)
         raise SettingsError(f"{name}: {shown} is not usable: {error}.") from None
+
+
+def _pair(text: str, name: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise SettingsError(
+            f"{name}: {text.strip()!r} is not usable: pairs are written name=value, with commas between."
+        )
+    return key.strip(), value.strip()
 
 
 def _from_text(kind: type, value: Any) -> Any:

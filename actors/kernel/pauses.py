@@ -62,14 +62,17 @@ class Pauses:
         """Stage to its JSON object {by, at, reason}, as it is stored."""
         return await self._read_notes(PAUSED)
 
-    async def copy(self, partition: str, notes: Mapping[str, bytes]) -> bool:
-        """Makes `notes` the pauses of one partition; False when they were already."""
-        key = f"{self._partitions.keys(partition).root}paused"
-        if await self._read_notes(key) == notes:
-            return False
+    async def copied(self, partition: str) -> Mapping[str, bytes]:
+        """The same as one partition has it, where `take` reads it."""
+        return await self._read_notes(self._copy_of(partition))
+
+    async def copy(self, partition: str, notes: Mapping[str, bytes]) -> None:
+        """Makes `notes` the pauses of one partition."""
         arguments: list[Argument] = [part for stage, note in sorted(notes.items()) for part in (stage, note)]
-        await self._scripts.call("copy_pauses", [key], arguments)
-        return True
+        await self._scripts.call("copy_pauses", [self._copy_of(partition)], arguments)
+
+    def _copy_of(self, partition: str) -> str:
+        return f"{self._partitions.keys(partition).root}paused"
 
     async def _read_notes(self, key: str) -> dict[str, bytes]:
         notes: dict[bytes, bytes] = await self._client.hgetall(key)  # type: ignore[assignment]

@@ -1,40 +1,49 @@
-"""The passes of the reaper, over every partition each second."""
+"""The passes of the reaper: for every partition its own, one after the other, about each second."""
 
 import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from actors.installation import kernel_options, redis_options
 from actors.kernel import Keeper, Partitions, connect, end_tasks, means_wait
+from actors.kernel.consumers import Consumers
+from actors.kernel.pauses import Pauses
 from actors.reaper.collector import Collector
-from actors.reaper.continuity import Answer, Continuity
+from actors.reaper.consumers import IdleConsumers
+from actors.reaper.deadlines import Deadlines
+from actors.reaper.delays import Delays
+from actors.reaper.duty import Duty
+from actors.reaper.installation import Installation
+from actors.reaper.lanes import Lanes
+from actors.reaper.leases import Leases
+from actors.reaper.pauses import PauseCopies
+from actors.reaper.repairs import Repairs
+from actors.reaper.survey import Survey
+from actors.reaper.watch import Watch
 from actors.settings import Settings
 from actors.storage import Storage
 
 JITTER = 0.2
 PASSES_PER_LEASE = 4
 """At least so many, however long the interval is set: answers further apart than half a lease prove nothing."""
-MOST_PER_CALL = 100
-MOST_CALLS = 50
-"""Bounds one verb of one pass; the rest is for the next pass."""
+CONNECTIONS = 8
 
-REAPED = Counter("reelway_reaped_total", "Leases that ran out, by what became of the job.", ["outcome"])
-PROMOTED = Counter("reelway_promoted_total", "Delayed jobs that were queued again.")
-EXPIRED = Counter("reelway_expired_total", "Jobs ended at their deadline.")
-REPAIRED = Counter("reelway_repaired_total", "Jobs whose keys had to be repaired.", ["repair"])
-FORGOTTEN = Counter("reelway_forgotten_total", "Finished jobs deleted after their retention.")
-WATCHING = Gauge("reelway_reaper_watching", "1 while this reaper may end leases, 0 while it watches first.")
+WATCHING = Gauge("reelway_reaper_watching", "1 while this reaper may end leases everywhere, 0 while it watches first.")
 log = structlog.get_logger("reaper")
 
 
 class Reaper:
-    """A Service. A pass that fails is only delayed: everything it would have done is still there."""
+    """A Service. A pass that fails is only delayed: everything it would have done is still there.
+
+    Partitions are independent of each other: a primary that is away delays nothing in partitions of another one.
+    """
 
     name = "reaper"
 
@@ -42,20 +51,48 @@ class Reaper:
         self._settings = settings
         self._partitions = Partitions(settings.redis.partitions)
         self._options = kernel_options(settings)
-        self._continuity = Continuity(self._options.lease_ms)
         self._interval_s = min(settings.reaper.interval_s, self._options.lease_s / PASSES_PER_LEASE)
         self._storage = storage
-        self._cursors = dict.fromkeys(self._partitions, "0")
-        self._reconciled_s = dict.fromkeys(self._partitions, 0.0)
+        self._lost: set[str] = set()
+        """Partitions whose primary did not answer the last pass."""
         self._answered = asyncio.Event()
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
-        self._client: Redis = connect(redis_options(self._settings), connections=4)
-        self._keeper = Keeper(self._client, self._partitions, self._options)
-        self._collector = Collector(self._client, self._partitions, self._storage, self._settings.storage)
-        self._passes = asyncio.create_task(self._repeat_passes(), name="reaper-passes")
-        self._collecting = asyncio.create_task(self._repeat_collecting(), name="reaper-collector")
+        client: Redis = connect(redis_options(self._settings), connections=CONNECTIONS)
+        self._client = client
+        self._watches = {
+            partition: Watch(client, self._partitions.keys(partition).leases, self._options.lease_ms)
+            for partition in self._partitions
+        }
+        collector = Collector(client, self._partitions, self._storage, self._settings.storage)
+        duties, installation = self._duties(client, collector)
+        repeated: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+            ("reaper-installation", installation.look, min(installation.interval_s, self._options.lease_s)),
+            ("reaper-collector", collector.collect, collector.interval_s),
+        ]
+        self._passes = [
+            asyncio.create_task(self._repeat_passes(partition, duties), name=f"reaper-{partition}")
+            for partition in self._partitions
+        ]
+        self._others = [asyncio.create_task(self._repeat(*each), name=each[0]) for each in repeated]
+
+    def _duties(self, client: Redis, collector: Collector) -> tuple[Sequence[Duty], Installation]:
+        """In the order of a pass: what was lost comes first, while the last answer is fresh."""
+        keeper = Keeper(client, self._partitions, self._options)
+        reconcile_s = self._settings.reaper.reconcile_s
+        lanes = Lanes(self._settings.reaper.rescue_s)
+        pauses = PauseCopies(Pauses(client, self._partitions))
+        duties: Sequence[Duty] = (
+            Leases(keeper, self._watches),
+            Delays(keeper),
+            Deadlines(keeper, collector),
+            Repairs(keeper, lanes, self._partitions, reconcile_s),
+            pauses,
+            IdleConsumers(Consumers(client, self._partitions, self._options), self._partitions, reconcile_s),
+            Survey(client, self._partitions),
+        )
+        return duties, Installation(client, lanes, pauses)
 
     async def ready(self) -> None:
         """Returns after the first pass that Redis answered."""
@@ -66,112 +103,62 @@ class Reaper:
 
     async def stop(self) -> None:
         self._stopping.set()
-        await asyncio.gather(self._passes, end_tasks([self._collecting]), return_exceptions=True)
+        await asyncio.gather(*self._passes, end_tasks(self._others), return_exceptions=True)
         await self._client.aclose()
 
-    async def _repeat_passes(self) -> None:
+    async def _repeat_passes(self, partition: str, duties: Sequence[Duty]) -> None:
+        due_s = dict.fromkeys((duty.name for duty in duties), 0.0)
         while not self._stopping.is_set():
             try:
-                await self._pass()
-                self._answered.set()
+                await self._pass(partition, duties, due_s)
+                self._found(partition)
             except (RedisError, OSError) as error:
-                self._continuity.forget()
-                WATCHING.set(0)
+                self._watches[partition].forget()
                 if means_wait(error):
-                    log.warning("reaper.redis_lost", error=str(error))
+                    self._lose(partition, error)
                 else:
-                    log.exception("reaper.pass_refused")
+                    log.exception("reaper.pass_refused", partition=partition)
+            WATCHING.set(all(watch.proven for watch in self._watches.values()))
+            await self._sleep(self._interval_s)
+
+    async def _pass(self, partition: str, duties: Sequence[Duty], due_s: dict[str, float]) -> None:
+        await self._watches[partition].listen()
+        for duty in duties:
+            now_s = time.monotonic()
+            if now_s < due_s[duty.name]:
+                continue
+            due_s[duty.name] = now_s + duty.interval_s
+            try:
+                await duty.run(partition)
+            except (RedisError, OSError) as error:
+                if means_wait(error):
+                    raise
+                log.exception("reaper.duty_refused", duty=duty.name, partition=partition)
             except Exception:
-                log.exception("reaper.pass_failed")
-            await self._sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))
+                log.exception("reaper.duty_failed", duty=duty.name, partition=partition)
 
-    async def _pass(self) -> None:
-        """One round. The continuity is judged once for all partitions of the same server."""
-        may_reap = await self._listen()
-        WATCHING.set(1 if may_reap else 0)
-        for partition in self._partitions:
-            await self._promote(partition)
-            if may_reap:
-                may_reap = await self._reap(partition)
-            await self._expire(partition)
-            await self._reconcile(partition)
-
-    async def _listen(self) -> bool:
-        sent_ms = time.monotonic() * 1000
-        server, moment = await self._identify()
-        return self._continuity.hear(Answer(server, moment, sent_ms, time.monotonic() * 1000))
-
-    async def _identify(self) -> tuple[str, int]:
-        """The run id of the server, which changes with every start of it, and its clock in ms."""
-        async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.info("server")
-            pipeline.time()
-            info, (seconds, microseconds) = await pipeline.execute()
-        return str(info["run_id"]), int(seconds) * 1000 + int(microseconds) // 1000
-
-    async def _promote(self, partition: str) -> None:
-        for _ in range(MOST_CALLS):
-            promoted = await self._keeper.promote(partition)
-            PROMOTED.inc(len(promoted))
-            if len(promoted) < MOST_PER_CALL:
-                return
-
-    async def _reap(self, partition: str) -> bool:
-        """False when the server says that the last answer is too old, which ends the reaping of this pass."""
-        for _ in range(MOST_CALLS):
-            reaped = await self._keeper.reap(partition, self._continuity.last_answer_ms)
-            if reaped.stale:
-                log.info("reaper.stale", partition=partition)
-                return False
-            for job, outcome in reaped.jobs.items():
-                REAPED.labels(outcome).inc()
-                log.warning("lease.lost", job=job, outcome=outcome)
-            if len(reaped.jobs) < MOST_PER_CALL:
-                return True
-        return True
-
-    async def _expire(self, partition: str) -> None:
-        for _ in range(MOST_CALLS):
-            expired = await self._keeper.expire(partition)
-            EXPIRED.inc(len(expired.jobs))
-            for job in expired.jobs:
-                log.info("job.expired", job=job)
-            for job in expired.retained:
-                await self._sweep(job)
-            FORGOTTEN.inc(len(await self._keeper.retention(partition, expired.retained)))
-            if len(expired.jobs) + len(expired.retained) < MOST_PER_CALL:
-                return
-
-    async def _sweep(self, job: str) -> None:
-        """Storage that does not work stops no pass: the collector finds what is left of a forgotten job."""
-        try:
-            await self._collector.sweep(job)
-        except OSError as error:
-            log.warning("reaper.sweep_failed", job=job, error=str(error))
-
-    async def _reconcile(self, partition: str) -> None:
-        """One page a pass while a round is under way; a round begins every `reconcile_s`."""
-        now_s = time.monotonic()
-        beginning = self._cursors[partition] == "0"
-        if beginning and now_s - self._reconciled_s[partition] < self._settings.reaper.reconcile_s:
-            return
-        if beginning:
-            self._reconciled_s[partition] = now_s
-        self._cursors[partition], repairs = await self._keeper.reconcile(partition, self._cursors[partition])
-        for job, repair in repairs.items():
-            REPAIRED.labels(repair).inc()
-            log.warning("job.repaired", job=job, repair=repair)
-
-    async def _repeat_collecting(self) -> None:
+    async def _repeat(self, name: str, work: Callable[[], Awaitable[None]], interval_s: float) -> None:
         while not self._stopping.is_set():
             try:
-                await self._collector.collect()
+                await work()
             except (RedisError, OSError) as error:
-                log.warning("collector.delayed", error=str(error))
+                log.warning("reaper.delayed", work=name, error=str(error))
             except Exception:
-                log.exception("collector.failed")
-            await self._sleep(self._collector.interval_s * random.uniform(1 - JITTER, 1 + JITTER))
+                log.exception("reaper.work_failed", work=name)
+            await self._sleep(interval_s)
+
+    def _lose(self, partition: str, error: Exception) -> None:
+        """One line when the first partition is lost, not one a second for each of them."""
+        if not self._lost:
+            log.warning("reaper.redis_lost", partition=partition, error=str(error))
+        self._lost.add(partition)
+
+    def _found(self, partition: str) -> None:
+        self._answered.set()
+        if self._lost == {partition}:
+            log.info("reaper.redis_found")
+        self._lost.discard(partition)
 
     async def _sleep(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause_s)
+            await asyncio.wait_for(self._stopping.wait(), pause_s * random.uniform(1 - JITTER, 1 + JITTER))

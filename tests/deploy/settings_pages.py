@@ -40,7 +40,11 @@ SECTIONS = {
     "egress": "What fetch may connect to besides public addresses.",
     "metrics": "Prometheus metrics of processes without a gateway, whose /metrics has them already.",
     "logging": "Lines on standard error.",
+    "limits": "How many sources are read at once over all workers, by platform or host. Others have no limit.",
 }
+
+EXAMPLES = {"limits": ("# youtube = 2", '# "media.example.org" = 4')}
+"""Tables whose names the operator chooses."""
 
 
 def description(key: str) -> str:
@@ -81,6 +85,9 @@ def example() -> str:
     current = ""
     for key, value in defaults():
         section, _, field = key.rpartition(".")
+        if key in EXAMPLES:
+            lines += ["", f"# {SECTIONS[key]}", f"[{key}]", *EXAMPLES[key]]
+            continue
         if section != current:
             current = section
             lines += ["", f"# {SECTIONS[section]}", f"[{section}]"]

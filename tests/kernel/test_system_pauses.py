@@ -28,14 +28,16 @@ async def test_a_pause_reaches_every_partition_and_a_resume_takes_it_away(
     assert await redis_client.keys("*paused") == []
 
 
-async def test_a_lost_or_stale_copy_is_made_anew(redis_client: redis.asyncio.Redis, pauses: Pauses) -> None:
+async def test_a_copy_is_exactly_what_is_noted(redis_client: redis.asyncio.Redis, pauses: Pauses) -> None:
     await pauses.pause("fetch", "ada")
-    await redis_client.delete("rw:{p01}:paused")
     await redis_client.hset("rw:{p02}:paused", "store", "{}")
     notes = await pauses.notes()
-    assert [await pauses.copy(partition, notes) for partition in ("00", "01", "02")] == [False, True, True]
-    assert [await pauses.copy(partition, notes) for partition in ("00", "01", "02")] == [False, False, False]
-    assert await redis_client.hgetall("rw:{p02}:paused") == {stage.encode(): note for stage, note in notes.items()}
+    assert await pauses.copied("01") == notes
+    assert await pauses.copied("02") != notes
+    await pauses.copy("02", notes)
+    assert await pauses.copied("02") == notes
+    await pauses.copy("02", {})
+    assert await redis_client.exists("rw:{p02}:paused") == 0
 
 
 async def test_a_stage_can_be_paused_on_a_full_redis(own_redis_server: RedisServer) -> None:

@@ -1,0 +1,206 @@
+"""The reaper's duties besides jobs: consumers, pauses, lanes, figures, and what could not be read."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+import redis.asyncio
+import structlog
+from prometheus_client import REGISTRY
+
+from actors.kernel import KernelOptions, Partitions, Worker, new_nonce
+from actors.kernel.consumers import IDLE_LEASES, Consumers
+from actors.kernel.items import Commit, End
+from actors.kernel.pauses import Pauses
+from actors.kernel.presence import KEYS as PRESENCE
+from actors.kernel.system_scripts import SystemScripts
+from actors.reaper.inboxes import LANES, inboxes
+from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
+from actors.reaper.pauses import PauseCopies
+from actors.reaper.survey import Survey
+from actors.run import STAGES
+from tests.actors.reaping import World, world
+from tests.kernel.stages import eventually
+
+__all__ = ["world"]
+
+
+def metric(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
+
+
+class TestConsumers:
+    async def test_idle_ones_go_and_those_that_hold_or_ask_stay(self, world: World) -> None:
+        inbox = world.keys.inbox("fetch", "cpu", "normal")
+        options = KernelOptions(lease_s=0.05)
+        consumers = Consumers(world.client, world.partitions, options)
+        await world.submit()
+        await world.take()
+        for name in ("gone-1", "gone-2"):
+            await work(world, name)
+        assert await names(world, inbox) == {"tester", "gone-1", "gone-2"}
+        assert await consumers.drop("00", inbox) == [], "none of them has been idle for long"
+        await asyncio.sleep(IDLE_LEASES * options.lease_s + 0.1)  # the server's own measure of idleness cannot be set
+        await work(world, "busy")
+        assert sorted(await consumers.drop("00", inbox)) == ["gone-1", "gone-2"]
+        assert await names(world, inbox) == {"tester", "busy"}
+        pending = await world.client.xpending(inbox, "rw")
+        assert pending["pending"] == 1, "the job that runs is still held"
+
+    async def test_an_inbox_that_is_not_there_is_left_alone(self, world: World) -> None:
+        consumers = Consumers(world.client, world.partitions, world.options)
+        assert await consumers.drop("00", world.keys.inbox("fetch", "cpu", "high")) == []
+        assert await world.client.keys("*") == []
+
+    def test_every_inbox_of_every_stage_is_known(self) -> None:
+        assert set(LANES) == set(STAGES)
+        keys = Partitions(1).keys("00")
+        assert keys.inbox("transcode", "gpu", "alone") in inboxes(keys)
+        assert len(inboxes(keys)) == 30
+
+
+async def work(world: World, name: str) -> None:
+    """A worker of this name takes one job and completes it."""
+    worker = Worker(world.client, world.partitions, world.options, name)
+    await world.submit()
+    inbox = world.keys.inbox("fetch", "cpu", "normal")
+    (grant,) = (await worker.take("00", [inbox], 1, new_nonce())).grants
+    assert await worker.commit("00", [Commit(grant.job, grant.fence, "done", "", "", b"{}")]) == [End.OK]
+
+
+async def names(world: World, inbox: str) -> set[str]:
+    return {consumer["name"].decode() for consumer in await world.client.xinfo_consumers(inbox, "rw")}
+
+
+class TestPauses:
+    async def test_a_running_reaper_repairs_every_copy(self, world: World) -> None:
+        pauses = Pauses(world.client, world.partitions)
+        await pauses.pause("fetch", "ada")
+        await world.reap()
+        for spoil in (
+            lambda: world.client.delete("rw:{p00}:paused"),
+            lambda: world.client.hset("rw:{p00}:paused", "store", "{}"),
+        ):
+            await spoil()
+            await eventually(self.copied(pauses))
+        await pauses.resume("fetch")
+        await world.client.hset("rw:{p00}:paused", "fetch", "{}")
+        await eventually(self.copied(pauses))
+
+    async def test_a_pause_after_the_last_look_is_not_undone(self, world: World) -> None:
+        pauses = Pauses(world.client, world.partitions)
+        copies = PauseCopies(pauses)
+        await copies.look()
+        await pauses.pause("fetch", "ada")
+        await copies.run("00")
+        assert list(await pauses.copied("00")) == ["fetch"]
+
+    @staticmethod
+    def copied(pauses: Pauses) -> Callable[[], "asyncio.Future[bool]"]:
+        async def equal() -> bool:
+            return await pauses.copied("00") == await pauses.notes()
+
+        return equal  # type: ignore[return-value]
+
+
+class TestAbsence:
+    def test_it_counts_from_the_first_answer_on(self) -> None:
+        absence = Absence()
+        assert [absence.hear(now_s, served=False) for now_s in (1000.0, 1005.0, 1010.0)] == [0.0, 5.0, 10.0]
+
+    def test_a_worker_that_is_there_starts_it_anew(self) -> None:
+        absence = Absence()
+        absence.hear(0.0, served=False)
+        assert absence.hear(5.0, served=True) == 0.0
+        assert [absence.hear(now_s, served=False) for now_s in (10.0, 15.0)] == [0.0, 5.0]
+
+    def test_time_without_answers_proves_nothing(self) -> None:
+        """Redis was away: the workers could not announce themselves."""
+        absence = Absence()
+        absence.hear(0.0, served=False)
+        later_s = 1.0 + LONGEST_GAP_S
+        assert [absence.hear(now_s, served=False) for now_s in (later_s, later_s + 5.0)] == [0.0, 5.0]
+
+
+class TestSurvey:
+    async def test_figures_are_sums_over_the_partitions(self, world: World) -> None:
+        await world.submit()
+        await world.submit()
+        await world.take()
+        survey = Survey(world.client, world.partitions)
+        await survey.run("00")
+        assert metric("reelway_jobs", state="queued") == 1
+        assert metric("reelway_jobs", state="running") == 1
+        assert metric("reelway_jobs", state="held") == 0
+        assert metric("reelway_inbox_waiting", stage="fetch", lane="cpu", priority="normal") == 1
+        age_s = metric("reelway_oldest_waiting_seconds", stage="fetch", lane="cpu")
+        assert age_s is not None
+        assert 0.0 <= age_s < 10.0
+        await world.take()
+        await survey.run("00")
+        assert metric("reelway_inbox_waiting", stage="fetch", lane="cpu", priority="normal") == 0
+        assert metric("reelway_oldest_waiting_seconds", stage="fetch", lane="cpu") == 0
+
+    async def test_what_could_not_be_read_is_named_once(self, world: World) -> None:
+        survey = Survey(world.client, world.partitions)
+        with structlog.testing.capture_logs() as lines:
+            await survey.run("00")
+            await world.client.zadd("rw:{p00}:quarantine", {"j00-a": 1, "j00-b": 2})
+            await survey.run("00")
+            await survey.run("00")
+            await world.client.zadd("rw:{p00}:quarantine", {"j00-c": 2})
+            await survey.run("00")
+        named = [line["job"] for line in lines if line["event"] == "job.quarantined"]
+        assert named == ["j00-a", "j00-b", "j00-c"]
+        assert {line["log_level"] for line in lines} == {"error"}
+        assert metric("reelway_quarantined") == 3
+
+    async def test_workers_are_counted_without_those_that_take_nothing(self, world: World) -> None:
+        scripts = SystemScripts(world.client)
+        for name, changes in (("a", {}), ("b", {"draining": True}), ("c", {"quarantine": "lab"}), ("d", {})):
+            facts = {**WORKER, **changes}
+            await scripts.call("announce", PRESENCE, [name, json.dumps(facts), 30_000])
+        await world.reap()
+
+        async def counted() -> bool:
+            return metric("reelway_workers", stage="transcode", lane="gpu") == 2
+
+        await eventually(counted)
+        assert metric("reelway_worker_slots", stage="transcode", lane="gpu") == 6
+        assert metric("reelway_workers", stage="transcode", lane="cpu") == 0
+
+
+WORKER = {
+    "stage": "transcode", "lane": "gpu", "slots": 3, "running": 0, "host": "h", "pid": 1, "version": "1",
+    "uptime_ms": 0, "life_ms": 30_000,
+}  # fmt: skip
+
+
+class TestCost:
+    @pytest.mark.parametrize("duty", ["survey", "workers"])
+    async def test_reading_is_quick_however_much_there_is(self, redis_client: redis.asyncio.Redis, duty: str) -> None:
+        """20 000 hints and leases, 500 workers: no script of the reaper's own comes near ten milliseconds."""
+        keys = Partitions(1).keys("00")
+        pipeline = redis_client.pipeline(transaction=False)
+        for number in range(20_000):
+            pipeline.xadd(keys.inbox("fetch", "cpu", "normal"), {"job": f"j00-{number}"})
+            pipeline.zadd(keys.leases, {f"j00-{number}": number})
+        for number in range(500):
+            pipeline.zadd(PRESENCE[1], {f"w{number}": 10**14})
+            pipeline.hset(PRESENCE[0], f"w{number}", json.dumps(WORKER))
+        await pipeline.execute()
+        scripts = SystemScripts(redis_client)
+        call = {
+            "survey": (
+                [keys.leases, keys.due, keys.active, keys.dead, f"{keys.root}quarantine", *inboxes(keys)],
+                list[str](),
+            ),
+            "workers": (list(PRESENCE), ["0"]),
+        }[duty]
+        await scripts.call(duty, *call)
+        await redis_client.config_set("slowlog-log-slower-than", 10_000)
+        await redis_client.slowlog_reset()
+        for _ in range(20):
+            await scripts.call(duty, *call)
+        assert await redis_client.slowlog_get() == []
