@@ -3,19 +3,41 @@
 import msgspec
 from redis.exceptions import RedisError
 
-from actors.kernel import KernelOptions, Partitions, RedisOptions, UnfitServer, admit, connect
+from actors.kernel import (
+    BadAddress,
+    KernelOptions,
+    Partitions,
+    RedisOptions,
+    UnfitServer,
+    admit,
+    connect,
+    parse_address,
+)
 from actors.settings import Settings
-from actors.settings_values import SettingsError
+from actors.settings_values import Secret, SettingsError
 
 
 def redis_options(settings: Settings) -> RedisOptions:
-    """The connection that the settings name."""
-    password = settings.redis.password
+    """The connection that the settings name. Raises SettingsError for an address that cannot be understood."""
+    told = settings.redis
+    try:
+        parse_address(told.url)
+    except BadAddress as error:
+        raise SettingsError(f"redis.url: {error}") from error
     return RedisOptions(
-        url=settings.redis.url,
-        username=settings.redis.username,
-        password=None if password is None else password.reveal(),
+        url=told.url,
+        username=told.username,
+        password=_revealed(told.password),
+        sentinel_username=told.sentinel_username,
+        sentinel_password=_revealed(told.sentinel_password),
+        ca_file=told.ca_file,
+        certificate_file=told.certificate_file,
+        key_file=told.key_file,
     )
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
 
 
 def kernel_options(settings: Settings) -> KernelOptions:

@@ -56,7 +56,9 @@ class KernelSettings(Section, frozen=True):
     log_length: Annotated[int, Meta(ge=10, description="events kept for each job")] = 500
     feed_length: Annotated[int, Meta(ge=100, description="events kept for each partition")] = 100_000
     pulse_length: Annotated[int, Meta(ge=100, description="progress kept for each partition")] = 10_000
-    window: Annotated[int, Meta(ge=1, le=100, description="jobs a tenant may have in one inbox; the rest is held")] = 4
+    window: Annotated[
+        int, Meta(ge=1, description="jobs a tenant may have in one inbox, where no worker has more slots")
+    ] = 1
     tenant_limit: Annotated[int, Meta(ge=0, description="jobs of a tenant under way at once; 0: any number")] = 0
     tenant_backlog: Annotated[int, Meta(ge=1, description="held jobs of a tenant at which it must wait")] = 100_000
     partition_jobs: Annotated[int, Meta(ge=1, description="unfinished jobs of a partition, at most")] = 1_000_000

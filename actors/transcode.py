@@ -11,6 +11,7 @@ import msgspec
 from actors.native import require_ffmpeg, require_native
 from actors.places import storage_root
 from actors.settings import Settings
+from actors.settings_values import Secret
 
 
 def run_transcode(settings: Settings) -> NoReturn:
@@ -25,13 +26,12 @@ def run_transcode(settings: Settings) -> NoReturn:
 
 def native_settings(settings: Settings) -> dict[str, Any]:
     """What the native program needs of the settings, as JSON data."""
-    password = settings.redis.password
     stage = settings.transcode
     return {
         "redis": {
-            "url": settings.redis.url,
-            "username": settings.redis.username,
-            "password": None if password is None else password.reveal(),
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in msgspec.structs.asdict(settings.redis).items()
+            if name != "partitions"
         },
         "partitions": settings.redis.partitions,
         "kernel": msgspec.to_builtins(settings.kernel),

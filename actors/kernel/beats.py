@@ -1,9 +1,12 @@
-"""Heartbeats, in a thread of their own with a connection of their own.
+"""Heartbeats, in a thread of their own with an event loop and connections of their own.
 
 A busy event loop, a long drain or a slow handler must not look like a dead worker. A job is beaten from the moment
-`take` returned until its end has been answered.
+`take` returned until its end has been answered. Partitions are beaten side by side: on a Redis Cluster a node that does
+not answer must not cost the leases that lie elsewhere.
 """
 
+import asyncio
+import contextlib
 import threading
 import time
 from collections import defaultdict
@@ -12,12 +15,14 @@ from collections.abc import Callable
 import structlog
 from redis.exceptions import RedisError
 
-from actors.kernel.connection import FIRST_DELAY_S, LONGEST_DELAY_S, connect_blocking, jittered
+from actors.kernel.address import parse_address
+from actors.kernel.connection import FIRST_DELAY_S, LONGEST_DELAY_S, connect, jittered
+from actors.kernel.ending import end_tasks
 from actors.kernel.handler import Task
+from actors.kernel.items import Beat, Pulse
 from actors.kernel.keys import Partitions
 from actors.kernel.options import KernelOptions, RedisOptions
-from actors.kernel.scripts import BlockingScripts
-from actors.kernel.worker import ITEMS_PER_CALL, Beat, Pulse, send_beats
+from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
 REPORT_S = 0.25
 """Shortest time between two beats that carry progress of one job."""
@@ -26,14 +31,22 @@ log = structlog.get_logger("kernel.beats")
 
 
 class _Held:
-    """One lease that is being renewed."""
+    """One lease that is being renewed. After its making only the thread touches it, `dirty` apart."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, partition: str) -> None:
         self.task = task
+        self.partition = partition
         self.reported_at_s = 0.0
-        """When progress last travelled. Written by the thread."""
+        """When progress last travelled."""
         self.dirty = False
-        """Progress waits to travel. Set by the event loop, cleared by the thread."""
+        """Progress waits to travel. Set by the event loop of the actor, cleared by the thread."""
+
+    def beat(self, now_s: float) -> Beat:
+        task = self.task
+        if not self.dirty:
+            return Beat(task.job, task.fence)
+        self.dirty, self.reported_at_s = False, now_s
+        return Beat(task.job, task.fence, task.percent, task.progress)
 
 
 class Beats:
@@ -51,23 +64,28 @@ class Beats:
         self._options = options
         self._on_pulse = on_pulse
         self._held: dict[str, _Held] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        """Guards `_held` while it is changed or copied."""
         self._stopping = False
         self._beat_at_s = 0.0
         """When every lease is renewed next (monotonic). Written by the thread, and by `hasten`."""
         self.answered_at_s = 0.0
-        """When Redis last answered a beat, or had none to answer (monotonic). Written by the thread."""
+        """When Redis last answered a round of beats, or had none to answer (monotonic). Written by the thread."""
+        self._loop = asyncio.new_event_loop()
+        self._changed = asyncio.Event()
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        """Calls under way, one at most for each partition."""
         self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def hold(self, task: Task) -> None:
-        with self._changed:
-            self._held[task.fence + task.job] = _Held(task)
+        with self._lock:
+            self._held[task.fence + task.job] = _Held(task, self._partitions.of_job(task.job))
 
     def drop(self, task: Task) -> None:
-        with self._changed:
+        with self._lock:
             self._held.pop(task.fence + task.job, None)
 
     def report(self, task: Task) -> None:
@@ -75,84 +93,99 @@ class Beats:
         held = self._held.get(task.fence + task.job)
         if held is None or held.dirty:
             return
-        with self._changed:
-            held.dirty = True
-            self._changed.notify()
+        held.dirty = True
+        self._wake()
 
     def hasten(self) -> None:
         """Beats now: after a connection break a worker beats before it takes."""
-        with self._changed:
-            self._beat_at_s = 0.0
-            self._changed.notify()
+        self._beat_at_s = 0.0
+        self._wake()
 
     def stop(self) -> None:
         """Ends the thread; call it after the last job has ended."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
+        self._stopping = True
+        self._wake()
         self._thread.join()
 
-    def _wait_s(self, now_s: float) -> float:
-        due_at_s = self._beat_at_s
-        for held in self._held.values():
-            if held.dirty:
-                due_at_s = min(due_at_s, held.reported_at_s + REPORT_S)
-        return due_at_s - now_s
-
-    def _due(self) -> list[tuple[Task, Beat]] | None:
-        """Blocks until beats are due; None when stopping."""
-        with self._changed:
-            while not self._stopping:
-                now_s = time.monotonic()
-                wait_s = self._wait_s(now_s)
-                if wait_s > 0:
-                    self._changed.wait(wait_s)
-                    continue
-                everything = now_s >= self._beat_at_s
-                if everything:
-                    self._beat_at_s = now_s + self._options.beat_s
-                return [
-                    (held.task, self._beat(held, now_s))
-                    for held in self._held.values()
-                    if everything or (held.dirty and now_s >= held.reported_at_s + REPORT_S)
-                ]
-        return None
-
-    @staticmethod
-    def _beat(held: _Held, now_s: float) -> Beat:
-        task = held.task
-        if not held.dirty:
-            return Beat(task.job, task.fence)
-        held.dirty, held.reported_at_s = False, now_s
-        return Beat(task.job, task.fence, task.percent, task.progress)
+    def _wake(self) -> None:
+        # The loop is closed once the thread has ended.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     def _run(self) -> None:
-        client = connect_blocking(self._redis_options)
-        scripts = BlockingScripts(client, self._options)
-        delay_s = FIRST_DELAY_S
-        while (due := self._due()) is not None:
-            try:
-                self._send(scripts, due)
-                self.answered_at_s = time.monotonic()
-                delay_s = FIRST_DELAY_S
-            except (RedisError, OSError) as error:
-                # Work goes on: only FENCED stops it. The lease may still be renewed in time, or given back by `beat`.
-                log.warning("beats.unanswered", error=str(error), leases=len(due))
-                client.close()
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping, timeout=jittered(delay_s))
-                    self._beat_at_s = 0.0
-                delay_s = min(delay_s * 2, LONGEST_DELAY_S)
-        client.close()
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._beat())
+        finally:
+            self._loop.close()
 
-    def _send(self, scripts: BlockingScripts, due: list[tuple[Task, Beat]]) -> None:
-        by_partition: dict[str, list[tuple[Task, Beat]]] = defaultdict(list)
-        for task, beat in due:
-            by_partition[self._partitions.of_job(task.job)].append((task, beat))
-        for partition, items in by_partition.items():
-            keys = self._partitions.keys(partition)
-            for first in range(0, len(items), ITEMS_PER_CALL):
-                page = items[first : first + ITEMS_PER_CALL]
-                pulses = send_beats(scripts, keys, self._options, [beat for _, beat in page])
-                for (task, _), pulse in zip(page, pulses, strict=True):
-                    self._on_pulse(task, pulse)
+    async def _beat(self) -> None:
+        # Where partitions lie apart, none waits for another's connection.
+        apart = parse_address(self._redis_options.url).kind == "cluster"
+        client = connect(self._redis_options, connections=self._partitions.count if apart else 1)
+        self._worker = Worker(client, self._partitions, self._options, "beats")
+        try:
+            while not self._stopping:
+                self._changed.clear()
+                wait_s = self._begin()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), wait_s)
+        finally:
+            await end_tasks(self._sending.values())
+            await client.aclose()
+
+    def _begin(self) -> float:
+        """Starts the calls that are due; returns in how many seconds something is due."""
+        now_s = time.monotonic()
+        everything = now_s >= self._beat_at_s
+        if everything:
+            self._beat_at_s = now_s + self._options.beat_s
+        due: dict[str, list[_Held]] = defaultdict(list)
+        next_at_s = self._beat_at_s
+        with self._lock:
+            leases = list(self._held.values())
+        for held in leases:
+            report_at_s = held.reported_at_s + REPORT_S
+            if everything or (held.dirty and now_s >= report_at_s):
+                due[held.partition].append(held)
+            elif held.dirty:
+                next_at_s = min(next_at_s, report_at_s)
+        for partition in due.keys() - self._sending.keys():
+            self._sending[partition] = asyncio.create_task(self._send(partition, due[partition]))
+        if everything and not due:
+            self.answered_at_s = now_s
+        return max(0.0, next_at_s - now_s)
+
+    async def _send(self, partition: str, leases: list[_Held]) -> None:
+        """Sends the beats of one partition; after a failure, of all its leases again until they are answered."""
+        delay_s = FIRST_DELAY_S
+        try:
+            while leases:
+                try:
+                    await self._send_pages(partition, leases)
+                except (RedisError, OSError) as error:
+                    # Work goes on: only FENCED stops it. The lease may still be renewed in time, or given back.
+                    log.warning("beats.unanswered", error=str(error), partition=partition, leases=len(leases))
+                else:
+                    return
+                await asyncio.sleep(jittered(delay_s))
+                delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+                with self._lock:
+                    leases = [held for held in self._held.values() if held.partition == partition]
+        finally:
+            del self._sending[partition]
+            self._changed.set()
+
+    async def _send_pages(self, partition: str, leases: list[_Held]) -> None:
+        for first in range(0, len(leases), ITEMS_PER_CALL):
+            page = leases[first : first + ITEMS_PER_CALL]
+            now_s = time.monotonic()
+            try:
+                pulses = await self._worker.beat(partition, [held.beat(now_s) for held in page])
+            except (RedisError, OSError):
+                for held in page:
+                    held.dirty = True
+                raise
+            self.answered_at_s = time.monotonic()
+            for held, pulse in zip(page, pulses, strict=True):
+                self._on_pulse(held.task, pulse)

@@ -7,24 +7,44 @@ no CLIENT SETINFO, which servers before 7.2 answer with an error and a strict AC
 
 import asyncio
 import random
+import re
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
+from actors.kernel.address import Node, parse_address
 from actors.kernel.options import RedisOptions
+from actors.kernel.routed import RoutedClient
+from actors.kernel.topology import Directory, WrongTopology, read_cluster, sentinel_reader
 
 WAIT_CODES = (
     "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED", "BUSY", "MISCONF",
 )  # fmt: skip
 """Replies of a server that will answer later: fail-over, start, a long script, a full disk."""
+_WAIT = re.compile(rf"(?:^|-)(?:{'|'.join(WAIT_CODES)})\b")
+"""At the beginning; behind a minus where a script of Redis 6.2 passes on what a command inside it was answered."""
+_NAMED_WAITS = (ReadOnlyError, ClusterDownError, TryAgainError)
+"""Their codes are not in their texts any more; MASTERDOWN is a ClusterDownError and LOADING a connection error."""
+TOPOLOGY_TIMEOUT_S = 1.0
+"""For questions about who serves what: somebody else can be asked."""
 Reply = TypeVar("Reply")
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.02, 1.0
 
@@ -41,9 +61,9 @@ def means_wait(error: BaseException) -> bool:
     """Whether a call that ended so may be sent again once the server is back."""
     if isinstance(error, OutOfMemoryError):
         return False
-    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
+    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError, *_NAMED_WAITS)):
         return True
-    return isinstance(error, ResponseError) and str(error).lstrip("-").startswith(WAIT_CODES)
+    return isinstance(error, ResponseError) and _WAIT.search(str(error)) is not None
 
 
 def is_full(error: BaseException) -> bool:
@@ -51,36 +71,74 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OutOfMemoryError) or (isinstance(error, ResponseError) and "OOM command" in str(error))
 
 
+def is_refused(error: BaseException | None) -> bool:
+    """Whether somebody has to change something first: password, user, rights, certificate, or the address.
+
+    A running role waits for that too; one that starts says it and ends.
+    """
+    refusals = (AuthenticationError, AuthorizationError, NoPermissionError, WrongTopology, ssl.SSLCertVerificationError)
+    while error is not None:
+        if isinstance(error, refusals):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 32) -> redis.asyncio.Redis:
-    """A client with a pool of its own. `block_s`: the longest blocking read it is used for."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        options.url,
-        username=options.username,
-        password=options.password,
-        socket_connect_timeout=options.connect_timeout_s,
-        socket_timeout=options.reply_timeout_s + block_s,
-        retry=AsyncRetry(NoBackoff(), 0),
-        protocol=2,
-        driver_info=None,
-        max_connections=connections,
-        timeout=None,
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+    """A client for one event loop, with pools of its own. Raises BadAddress.
+
+    `block_s`: the longest blocking read it is used for. `connections`: the most it opens, on a Redis Cluster to each
+    node; a call waits for a free one.
+    """
+    address = parse_address(options.url)
+    common: dict[str, Any] = {
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "driver_info": None,
+        **(_tls(options) if address.tls else {}),
+    }
+    calls: dict[str, Any] = {
+        **common,
+        "username": options.username,
+        "password": options.password,
+        "socket_connect_timeout": options.connect_timeout_s,
+        "socket_timeout": options.reply_timeout_s + block_s,
+    }
+    if address.kind == "standalone":
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            address.url, max_connections=connections, timeout=None, **calls
+        )
+        return redis.asyncio.Redis.from_pool(pool)
+    questions = {
+        **(calls if address.kind == "cluster" else common),
+        "socket_connect_timeout": min(TOPOLOGY_TIMEOUT_S, options.connect_timeout_s),
+        "socket_timeout": min(TOPOLOGY_TIMEOUT_S, options.reply_timeout_s),
+    }
+    if address.kind == "sentinel":
+        questions |= {"username": options.sentinel_username, "password": options.sentinel_password}
+    connection_class = SSLConnection if address.tls else Connection
+
+    def client(node: Node, most: int, arguments: dict[str, Any], database: int) -> redis.asyncio.Redis:
+        pool = redis.asyncio.BlockingConnectionPool(
+            max_connections=most, timeout=None, connection_class=connection_class,
+            host=node[0], port=node[1], db=database, **arguments,
+        )  # fmt: skip
+        return redis.asyncio.Redis.from_pool(pool)
+
+    read = read_cluster if address.kind == "cluster" else sentinel_reader(address.service)
+    directory = Directory(address.nodes, lambda node: client(node, 1, questions, 0), read)
+    sharded = address.kind == "cluster"
+    return RoutedClient(directory, lambda node: client(node, connections, calls, address.database), sharded=sharded)
 
 
-def connect_blocking(options: RedisOptions) -> redis.Redis:
-    """One connection for a thread."""
-    return redis.Redis.from_url(
-        options.url,
-        username=options.username,
-        password=options.password,
-        socket_connect_timeout=options.connect_timeout_s,
-        socket_timeout=options.reply_timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        driver_info=None,
-        single_connection_client=True,
-    )
+def _tls(options: RedisOptions) -> dict[str, Any]:
+    return {
+        "ssl_ca_certs": options.ca_file,
+        "ssl_certfile": options.certificate_file,
+        "ssl_keyfile": options.key_file,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+    }
 
 
 def jittered(delay_s: float) -> float:

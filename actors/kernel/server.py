@@ -1,11 +1,19 @@
-"""What a role asks of its server before it works: it forgets nothing by itself and belongs to this installation."""
+"""What a role asks of its servers before it works: they forget nothing by themselves and belong to this installation.
+
+On a Redis Cluster every primary is asked, for each may evict on its own.
+"""
+
+from typing import Any
 
 import msgspec
 import redis.asyncio
 import structlog
+from redis.exceptions import AskError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from actors.kernel.connection import persist
+from actors.kernel.connection import is_refused, persist
 from actors.kernel.keys import Partitions
+from actors.kernel.routed import RoutedClient, slot_of_key
 from actors.kernel.scripts import text
 
 META = "rw:{sys}:meta"
@@ -13,6 +21,10 @@ META = "rw:{sys}:meta"
 FORMAT = "1"
 """Version of keys and hashes; a role of another version refuses to start."""
 OLDEST = (6, 2)
+OTHER_ADDRESS = {
+    "cluster": "is a node of a Redis Cluster. Use redis+cluster:// in the address.",
+    "sentinel": "is a Sentinel. Use redis+sentinel://host:port/name in the address.",
+}
 log = structlog.get_logger("kernel.server")
 
 
@@ -21,12 +33,22 @@ class UnfitServer(Exception):
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
-    """What the server said of itself."""
+    """What a server said of itself."""
 
     version: str
     policy: str
     """maxmemory-policy."""
     primary: bool
+    mode: str
+    """standalone, cluster or sentinel."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Who serves a key, and what its clock shows."""
+
+    primary: str
+    """Run id: changes with every start of a server."""
+    server_ms: int
 
 
 def _version(written: str) -> tuple[int, ...]:
@@ -34,28 +56,78 @@ def _version(written: str) -> tuple[int, ...]:
 
 
 async def read_facts(client: redis.asyncio.Redis) -> ServerFacts:
-    """Asks the server once; errors of the connection pass."""
-    info = {**await client.info("server"), **await client.info("memory"), **await client.info("replication")}
+    """Asks one server once; errors of the connection pass."""
+    info: dict[str, Any] = await client.info("server")
+    mode = str(info.get("redis_mode") or info.get("server_mode") or "standalone")
     version = str(info.get("valkey_version") or info["redis_version"])
-    return ServerFacts(version, str(info["maxmemory_policy"]), info["role"] == "master")
+    if mode == "sentinel":
+        return ServerFacts(version, "noeviction", primary=False, mode=mode)
+    info |= {**await client.info("memory"), **await client.info("replication")}
+    return ServerFacts(version, str(info["maxmemory_policy"]), info["role"] == "master", mode)
 
 
-async def admit(client: redis.asyncio.Redis, partitions: Partitions) -> ServerFacts:
-    """Waits for the server and refuses an unfit one. Raises UnfitServer; errors that waiting cannot cure pass."""
-    facts = await persist(
-        lambda: read_facts(client), unanswered=lambda error: log.warning("redis.awaited", error=str(error))
-    )
-    if _version(facts.version) < OLDEST:
-        message = f"Redis {facts.version} is too old: 6.2 or newer is needed."
-        raise UnfitServer(message)
-    if facts.policy != "noeviction":
-        message = (
-            f"Redis evicts keys when memory is short (maxmemory-policy {facts.policy}), which loses jobs. "
-            "Set maxmemory-policy to noeviction."
-        )
-        raise UnfitServer(message)
-    await persist(lambda: _belongs(client, partitions))
-    return facts
+async def read_all_facts(client: redis.asyncio.Redis) -> dict[str, ServerFacts]:
+    """Asks every primary; the names are for people."""
+    if not isinstance(client, RoutedClient):
+        return {"Redis": await read_facts(client)}
+    primaries = await client.primaries()
+    return {f"Redis at {host}:{port}": await read_facts(node) for (host, port), node in primaries.items()}
+
+
+async def admit(client: redis.asyncio.Redis, partitions: Partitions) -> dict[str, ServerFacts]:
+    """Waits for the servers and refuses unfit ones. Raises UnfitServer; errors that waiting cannot cure pass."""
+    everybody = await persist(lambda: read_all_facts(client), unanswered=_wait_or_refuse)
+    for name, facts in everybody.items():
+        if not isinstance(client, RoutedClient) and facts.mode in OTHER_ADDRESS:
+            raise UnfitServer(f"{name} {OTHER_ADDRESS[facts.mode]}")
+        if _version(facts.version) < OLDEST:
+            raise UnfitServer(f"{name} {facts.version} is too old: 6.2 or newer is needed.")
+        if facts.policy != "noeviction":
+            message = (
+                f"{name} evicts keys when memory is short (maxmemory-policy {facts.policy}), which loses jobs. "
+                "Set maxmemory-policy to noeviction."
+            )
+            raise UnfitServer(message)
+    await persist(lambda: _belongs(client, partitions), unanswered=_wait_or_refuse)
+    return everybody
+
+
+async def primary_of(client: redis.asyncio.Redis, key: str) -> Moment:
+    """Who serves `key` now, and its clock. Errors of the connection pass, also when the server serves it no more."""
+    node = client
+    if isinstance(client, RoutedClient):
+        node = client.client_of(await client.node_of(slot_of_key(key)))
+    try:
+        async with node.pipeline(transaction=False) as pipeline:
+            pipeline.info("server")
+            pipeline.info("replication")
+            pipeline.exists(key)  # who serves the key no more says so
+            pipeline.time()
+            server, replication, _, (seconds, microseconds) = await pipeline.execute()
+            if replication["role"] != "master":
+                message = "the server is no primary any more"
+                raise RedisConnectionError(message)
+    except (RedisError, OSError) as error:
+        if isinstance(client, RoutedClient):
+            client.doubt()
+        if isinstance(error, AskError):
+            message = f"{key} has moved to another server"
+            raise RedisConnectionError(message) from error
+        raise
+    return Moment(str(server["run_id"]), int(seconds) * 1000 + int(microseconds) // 1000)
+
+
+async def ping_all(client: redis.asyncio.Redis) -> None:
+    """Returns when every primary has answered; errors of the connection pass."""
+    nodes = (await client.primaries()).values() if isinstance(client, RoutedClient) else [client]
+    for node in nodes:
+        await node.ping()
+
+
+def _wait_or_refuse(error: Exception) -> None:
+    if is_refused(error):
+        raise UnfitServer(f"Redis refuses to work with us: {error}. Check redis.url, user, password and certificates.")
+    log.warning("redis.awaited", error=str(error))
 
 
 async def _belongs(client: redis.asyncio.Redis, partitions: Partitions) -> None:

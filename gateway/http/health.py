@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 from redis.exceptions import RedisError
 
+from actors.kernel import ping_all
 from gateway.http.context import Context, context_of
 from gateway.http.metrics import CONTENT_TYPE
 from gateway.http.responses import json_response
@@ -63,6 +64,7 @@ async def readiness_of(context: Context) -> Readiness:
 async def _redis_answers(context: Context) -> bool:
     try:
         async with asyncio.timeout(PING_TIMEOUT_S):
-            return bool(await context.redis.ping())
+            await ping_all(context.redis)
+            return True
     except (RedisError, OSError, TimeoutError):
         return False

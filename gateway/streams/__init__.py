@@ -2,7 +2,7 @@
 
     pump ──► hub ──► watch (one a connection: what was shown, what comes next) ──► connection ──► socket
       │       └► ring (recent durable events, for reconnects)
-      └── reads feed and pulse of all partitions with one blocking XREAD
+      └── its tails read feed and pulse: one blocking XREAD for all partitions, on a Redis Cluster one for each
 
-`hub`, `ring`, `watch`, `cursor` and `framing` are pure; `pump`, `reader`, `connection` and `sse` do the I/O.
+`hub`, `ring`, `watch`, `cursor` and `framing` are pure; `pump`, `tail`, `reader`, `connection` and `sse` do the I/O.
 """

@@ -1,55 +1,18 @@
-"""Reads the feeds and the progress of all partitions and hands every entry to the hub, once and in order.
-
-One blocking XREAD serves all partitions, on a connection of its own, always from concrete ids. An XREAD from an id
-that is no longer in its stream answers without an error, so after every read the pump confirms that the entry it read
-from is still there (or is the stream's last id, or the beginning of a stream that was never trimmed) and that the
-feed's epoch is the same. Where that fails, every watcher of the partition is told to read again. The confirmation is
-sent after the read was answered: an entry that is there then was there all the time. Partitions without news are
-confirmed once a second.
-"""
+"""All tails of a process: one for each partition on a Redis Cluster, where a read covers one, elsewhere one for all."""
 
 import asyncio
-import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import redis.asyncio
-import structlog
-from redis.exceptions import RedisError, ResponseError
 
-from actors.kernel.connection import jittered
-from actors.kernel.keys import Partitions
-from gateway.streams.cursor import BEGINNING
-from gateway.streams.events import NO_EPOCH, read_event, read_pulse
+from actors.kernel import Partitions, end_tasks, is_sharded
 from gateway.streams.hub import Hub
+from gateway.streams.tail import Tail
 
-READ_COUNT = 1000
 BLOCK_MS = 1000
-TICK_S = 0.005
-"""Pause after a read that brought something: what arrives meanwhile travels together."""
-YIELD_AFTER = 500
-CONFIRM_S = 1.0
-LONGEST_PAUSE_S = 1.0
-
-_log = structlog.get_logger(__name__)
-
-Entry = tuple[bytes, dict[bytes, bytes]]
-
-
-@dataclass(slots=True)
-class Place:
-    """Where the pump stands in one partition. Written by the pump alone."""
-
-    partition: str
-    feed: str = BEGINNING
-    pulse: str = BEGINNING
-    epoch: str | None = None
-    known: bool = field(default=False)
-    """The place was read from Redis once."""
 
 
 class Pump:
-    """One per process. `run` never ends by itself: whatever breaks, it goes on from its places."""
+    """One per process, on a client of its own: its blocking reads would hold up whoever shared their connections."""
 
     def __init__(
         self,
@@ -61,178 +24,51 @@ class Pump:
         block_ms: int = BLOCK_MS,
     ) -> None:
         self._client = client
-        self._partitions = partitions
-        self._hub = hub
-        self._feed_length = feed_length
-        self._block_ms = block_ms
-        self._places = {partition: Place(partition) for partition in partitions}
-        self._confirmed_at_s = 0.0
-        self._answered_at_s = 0.0
-        self._backlog_s = 0.0
+        groups = [[partition] for partition in partitions] if is_sharded(client) else [list(partitions)]
+        self.tails = [
+            Tail(client, partitions, group, hub, feed_length=feed_length, block_ms=block_ms) for group in groups
+        ]
+        self._tail_of = {partition: tail for group, tail in zip(groups, self.tails, strict=True) for partition in group}
         self.started = asyncio.Event()
-        """Set once the pump has found its places."""
-        self.connected = False
-        """The last call was answered."""
-        self.restarts = 0
-        self.holes = 0
-        self.events = 0
+        """Set once every tail has found its places."""
 
     def epoch(self, partition: str) -> str | None:
         """The epoch of a partition's feed, as the pump last saw it."""
-        return self._places[partition].epoch
+        return self._tail_of[partition].epoch(partition)
+
+    @property
+    def connected(self) -> bool:
+        """The last call of every tail was answered."""
+        return all(tail.connected for tail in self.tails)
 
     @property
     def lag_s(self) -> float:
-        """How far the pump may be behind Redis: since the last answer, plus what it then had still to read."""
-        if not self.started.is_set():
-            return float("inf")
-        return max(0.0, time.monotonic() - self._answered_at_s - self._block_ms / 1000) + self._backlog_s
+        """How far the slowest tail may be behind Redis."""
+        return max(tail.lag_s for tail in self.tails)
+
+    @property
+    def restarts(self) -> int:
+        return sum(tail.restarts for tail in self.tails)
+
+    @property
+    def holes(self) -> int:
+        return sum(tail.holes for tail in self.tails)
+
+    @property
+    def events(self) -> int:
+        return sum(tail.events for tail in self.tails)
 
     async def run(self) -> None:
         """Pumps until cancelled."""
-        delay_s = 0.05
-        while True:
-            try:
-                await self._find_places()
-                while True:
-                    await self._round()
-                    delay_s = 0.05
-            except (RedisError, OSError) as error:
-                _log.warning("pump.interrupted", error=type(error).__name__)
-            except Exception:  # noqa: BLE001 - the pump never ends; its watchers read again
-                _log.exception("pump.failed")
-                for partition in self._places:
-                    self._hub.lose(partition)
-            self.connected = False
-            self.restarts += 1
-            await asyncio.sleep(jittered(delay_s))
-            delay_s = min(delay_s * 2, LONGEST_PAUSE_S)
+        running = [asyncio.create_task(tail.run(), name="tail") for tail in self.tails]
+        try:
+            for tail in self.tails:
+                await tail.started.wait()
+            self.started.set()
+            await asyncio.gather(*running)
+        finally:
+            await end_tasks(running)
 
     async def close(self) -> None:
-        """Gives the connection back, after `run` was cancelled."""
+        """Gives the connections back, after `run` was cancelled."""
         await self._client.aclose()
-
-    async def _find_places(self) -> None:
-        """At the first start, the ends of all streams; later, whether the places still hold."""
-        await self._confirm(tuple(self._places.values()))
-        self._answered()
-        self.started.set()
-
-    async def _round(self) -> None:
-        streams: dict[Any, Any] = {}
-        for place in self._places.values():
-            keys = self._partitions.keys(place.partition)
-            streams[keys.feed] = place.feed
-            streams[keys.pulse] = place.pulse
-        replies: Any = await self._client.xread(streams, count=READ_COUNT, block=self._block_ms)
-        news: dict[str, list[Entry]] = {name.decode(): entries for name, entries in replies or ()}
-        self._answered()
-        await self._confirm(self._to_confirm(news))
-        for place in self._places.values():
-            await self._pass_on(place, news)
-        if news:
-            await asyncio.sleep(TICK_S)
-
-    def _to_confirm(self, news: dict[str, list[Entry]]) -> tuple[Place, ...]:
-        now_s = time.monotonic()
-        if now_s - self._confirmed_at_s >= CONFIRM_S:
-            self._confirmed_at_s = now_s
-            return tuple(self._places.values())
-        return tuple(place for place in self._places.values() if self._partitions.keys(place.partition).feed in news)
-
-    async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
-        keys = self._partitions.keys(place.partition)
-        # Events before progress: a report made under a revision follows the event of that revision.
-        for number, (entry, fields) in enumerate(news.get(keys.feed, ()), start=1):
-            identity = entry.decode()
-            if not _follows(identity, place.feed):
-                continue
-            place.feed = identity
-            try:
-                event = read_event(place.partition, place.epoch or NO_EPOCH, entry, fields)
-            except (KeyError, ValueError):
-                _log.error("event.unreadable", partition=place.partition, entry=identity)
-                continue
-            self.events += 1
-            self._hub.event(event)
-            if number % YIELD_AFTER == 0:
-                await asyncio.sleep(0)
-        for entry, fields in news.get(keys.pulse, ()):
-            place.pulse = entry.decode()
-            try:
-                self._hub.pulse(read_pulse(place.partition, fields))
-            except (KeyError, ValueError):
-                _log.error("pulse.unreadable", partition=place.partition, entry=place.pulse)
-        self._note_backlog(news.get(keys.feed, []))
-
-    async def _confirm(self, places: tuple[Place, ...]) -> None:
-        if not places:
-            return
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for place in places:
-                keys = self._partitions.keys(place.partition)
-                pipeline.get(keys.epoch)
-                pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
-                pipeline.xlen(keys.feed)
-            replies = await pipeline.execute()
-        for number, place in enumerate(places):
-            epoch, found, length = replies[3 * number : 3 * number + 3]
-            await self._judge(place, epoch.decode() if epoch else None, bool(found), length)
-
-    async def _judge(self, place: Place, epoch: str | None, found: bool, length: int) -> None:
-        if not place.known:
-            await self._go_to_end(place, epoch)
-            place.known = True
-            return
-        if place.feed == BEGINNING:
-            # The feed did not exist. It is read from its first entry while it is too short to have been trimmed.
-            whole = length < self._feed_length
-            if whole and place.epoch in (None, epoch):
-                place.epoch = epoch
-                return
-        elif epoch == place.epoch and (found or await self._last_entry(place) == place.feed):
-            return
-        self.holes += 1
-        _log.warning("feed.hole", partition=place.partition)
-        await self._go_to_end(place, epoch)
-        self._hub.lose(place.partition)
-
-    async def _go_to_end(self, place: Place, epoch: str | None) -> None:
-        keys = self._partitions.keys(place.partition)
-        # Both ends before either is written: a connection that breaks between them must not hide the hole.
-        feed, pulse = await self._end(keys.feed), await self._end(keys.pulse)
-        place.feed, place.pulse = feed, pulse
-        # A feed that does not exist has no identity: the next one is read from its first entry, whatever its epoch.
-        place.epoch = None if feed == BEGINNING else epoch
-
-    async def _last_entry(self, place: Place) -> str:
-        return await self._end(self._partitions.keys(place.partition).feed)
-
-    async def _end(self, stream: str) -> str:
-        """The last id that a stream has given out; its entry may be trimmed."""
-        try:
-            facts = await self._client.xinfo_stream(stream)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return BEGINNING
-            raise
-        return str(facts["last-generated-id"].decode())
-
-    def _answered(self) -> None:
-        self.connected = True
-        self._answered_at_s = time.monotonic()
-        self._backlog_s = 0.0
-
-    def _note_backlog(self, entries: list[Entry]) -> None:
-        if len(entries) == READ_COUNT:
-            behind_s = time.time() - int(entries[-1][0].partition(b"-")[0]) / 1000
-            self._backlog_s = max(self._backlog_s, behind_s)
-
-
-def _follows(entry: str, place: str) -> bool:
-    return _numbers(entry) > _numbers(place)
-
-
-def _numbers(identity: str) -> tuple[int, int]:
-    milliseconds, _, sequence = identity.partition("-")
-    return int(milliseconds), int(sequence)

@@ -117,7 +117,8 @@ async def test_nothing_is_lost_when_only_old_events_were_trimmed(
     await eventually(lambda: gateway.context.pump.events == 3)
     # And an empty feed is whole for who has read its last entry.
     await _trim(redis_client, worker)
-    await gateway.context.pump._confirm(tuple(gateway.context.pump._places.values()))
+    (tail,) = gateway.context.pump.tails
+    await tail._confirm(tuple(tail._places.values()))
     assert stream.events() == ["snapshot"]
     assert gateway.context.pump.holes == 0
 
@@ -226,16 +227,16 @@ async def test_a_pump_that_fails_goes_on_and_its_watchers_read_again(
 @asynccontextmanager
 async def _paused(gateway: GatewayService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Keeps the pump from reading, as a process that is suspended would be."""
-    pump = gateway.context.pump
-    original, waiting, resume = pump._round, asyncio.Event(), asyncio.Event()
+    (tail,) = gateway.context.pump.tails
+    original, waiting, resume = tail._round, asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
         waiting.set()
         await resume.wait()
         await original()
 
-    monkeypatch.setattr(pump, "_round", wait)
+    monkeypatch.setattr(tail, "_round", wait)
     await waiting.wait()
     yield
-    monkeypatch.setattr(pump, "_round", original)
+    monkeypatch.setattr(tail, "_round", original)
     resume.set()
