@@ -1,5 +1,6 @@
 """Times as clients see them: RFC 3339 in UTC with milliseconds."""
 
+import time
 from datetime import UTC, datetime
 
 
@@ -11,3 +12,17 @@ def timestamp(at_ms: int) -> str:
 def optional_timestamp(at_ms: int | None) -> str | None:
     """The same, keeping None."""
     return None if at_ms is None else timestamp(at_ms)
+
+
+def read_timestamp(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time with its offset, `Z` or `+02:00`. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or "T" not in text.upper():
+        message = f"not an RFC 3339 time: {text!r}"
+        raise ValueError(message)
+    return round(at.timestamp() * 1000)
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, by this host's clock."""
+    return time.time_ns() // 1_000_000

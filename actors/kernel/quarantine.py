@@ -5,7 +5,7 @@ from contextlib import aclosing
 import msgspec
 import redis.asyncio
 
-from actors.kernel.keys import Partitions
+from actors.kernel.keys import Partitions, UnknownJobId
 from actors.kernel.newest import PAGE, Place, newest_first
 from actors.kernel.scripts import text
 
@@ -35,12 +35,16 @@ async def list_quarantined(
         async for row in rows:
             if len(found) == limit:
                 return found, str(place)
-            found.append(await _read(client, f"{partitions.keys_of_job(row.member).root}quarantined:{row.member}", row))
+            found.append(await _read(client, partitions, row))
             place = row
     return found, None
 
 
-async def _read(client: redis.asyncio.Redis, key: str, row: Place) -> Quarantined:
+async def _read(client: redis.asyncio.Redis, partitions: Partitions, row: Place) -> Quarantined:
+    try:
+        key = f"{partitions.keys_of_job(row.member).root}quarantined:{row.member}"
+    except UnknownJobId:
+        return Quarantined(row.member, row.at_ms, "none", {})
     kind = text(await client.type(key))
     fields = await client.hgetall(key) if kind == "hash" else {}
     shown = {_shown(name): _shown(value) for name, value in fields.items()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from gateway.admin import dead, stages, tenants, workers
 from gateway.downloads import handlers as downloads
 from gateway.http import health
 from gateway.http.context import CONTEXT, Context
@@ -42,6 +43,20 @@ ROUTES = (
     Route("GET", "/v1/uploads/{upload}", uploads.show),
     Route("HEAD", "/v1/uploads/{upload}", uploads.show),
     Route("DELETE", "/v1/uploads/{upload}", uploads.delete),
+    Route("GET", "/v1/admin/dead", dead.listing),
+    Route("GET", "/v1/admin/dead/count", dead.count),
+    Route("GET", "/v1/admin/dead/export", dead.export),
+    Route("POST", "/v1/admin/dead/replay", dead.replay_page),
+    Route("POST", "/v1/admin/dead/purge", dead.purge),
+    Route("GET", "/v1/admin/dead/{job}", dead.show),
+    Route("POST", "/v1/admin/dead/{job}/replay", dead.replay),
+    Route("GET", "/v1/admin/quarantine", dead.quarantine),
+    Route("GET", "/v1/admin/workers", workers.listing),
+    Route("GET", "/v1/admin/stages", stages.listing),
+    Route("POST", "/v1/admin/stages/{stage}/pause", stages.pause),
+    Route("POST", "/v1/admin/stages/{stage}/resume", stages.resume),
+    Route("GET", "/v1/admin/tenants/{tenant}", tenants.show),
+    Route("PUT", "/v1/admin/tenants/{tenant}", tenants.change),
     Route("GET", "/livez", health.livez),
     Route("GET", "/readyz", health.readyz),
     Route("GET", "/metrics", health.metrics),

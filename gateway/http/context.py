@@ -6,7 +6,10 @@ import redis.asyncio
 from aiohttp import web
 
 from actors.egress import EgressPolicy
-from actors.kernel import KernelOptions, Partitions, Submitter
+from actors.kernel import Keeper, KernelOptions, Partitions, Submitter
+from actors.kernel.dead import DeadLetters
+from actors.kernel.pauses import Pauses
+from actors.kernel.replay import Replayer
 from actors.settings import Settings
 from actors.storage import Storage
 from gateway.http.authentication import Authenticator
@@ -36,6 +39,10 @@ class Context:
     pump: Pump
     reader: JobReader
     streams: Streams
+    dead: DeadLetters
+    replayer: Replayer
+    keeper: Keeper
+    pauses: Pauses
     bounds: Bounds = field(default_factory=Bounds)
 
 

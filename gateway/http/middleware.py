@@ -17,7 +17,7 @@ from gateway.ids import new_request_id
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads")
+_TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export")
 
 _log = structlog.get_logger(__name__)
 

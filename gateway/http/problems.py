@@ -51,6 +51,10 @@ KINDS: dict[str, Kind] = {
         404, "Not found", "There is nothing at this address.", "Check the path; the API lies under /v1."
     ),
     "JOB_NOT_FOUND": Kind(404, "No such job", "There is no job with this id.", "Check the id; old jobs are deleted."),
+    "DEAD_LETTER_NOT_FOUND": Kind(
+        404, "Not a dead letter", "The job is not among the dead letters.", "Look at the job's `state`."
+    ),
+    "STAGE_NOT_FOUND": Kind(404, "No such stage", "There is no stage with this name.", "List the stages."),
     "OUTPUT_NOT_FOUND": Kind(
         404,
         "No such output",
@@ -66,6 +70,12 @@ KINDS: dict[str, Kind] = {
     "REQUEST_TIMEOUT": Kind(408, "Too slow", "The body stopped arriving.", "Check the connection and send it again."),
     "ILLEGAL_STATE": Kind(
         409, "Not possible in this state", "The job's state does not allow this.", "Look at the job's `state`."
+    ),
+    "PARENT_NOT_WAITING": Kind(
+        409,
+        "Part of another job",
+        "The job is part of another one that does not wait for it any more.",
+        "Replay the job that it is part of.",
     ),
     "JOB_GONE": Kind(
         410,
@@ -107,6 +117,12 @@ KINDS: dict[str, Kind] = {
         "Use a new key for a new request.",
     ),
     "UPLOAD_EMPTY": Kind(422, "Empty file", "The file has no bytes.", "Check the file and send it again."),
+    "TENANT_BACKLOG": Kind(
+        429,
+        "Too much is waiting",
+        "Too many of your jobs are waiting already.",
+        "Try again when some of them have ended.",
+    ),
     "INTERNAL": Kind(
         500,
         "Unexpected error",
@@ -123,6 +139,12 @@ KINDS: dict[str, Kind] = {
         "The server has no memory left for new jobs.",
         "Try again when running jobs have ended.",
     ),
+    "SERVER_BACKLOG": Kind(
+        503,
+        "Too much is waiting",
+        "Too many jobs are waiting on this server.",
+        "Try again when some of them have ended.",
+    ),
     "STORE_UNAVAILABLE": Kind(
         503, "Not available", "The server cannot reach its store at the moment.", "Try again in a few seconds."
     ),
@@ -130,7 +152,13 @@ KINDS: dict[str, Kind] = {
         507, "Disk full", "The server has too little disk space left.", "Try again later, or tell the operator."
     ),
 }
-_RETRY_AFTER_S = {"STORE_FULL": 15, "STORE_UNAVAILABLE": 2, "DISK_FULL": 60}
+_RETRY_AFTER_S = {
+    "TENANT_BACKLOG": 15,
+    "SERVER_BACKLOG": 15,
+    "STORE_FULL": 15,
+    "STORE_UNAVAILABLE": 2,
+    "DISK_FULL": 60,
+}
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,9 +7,13 @@ import structlog
 from aiohttp import web
 
 from actors.installation import kernel_options, redis_options
-from actors.kernel import Partitions, Submitter, connect, end_tasks
+from actors.kernel import Keeper, Partitions, Submitter, connect, end_tasks
+from actors.kernel.dead import DeadLetters
+from actors.kernel.pauses import Pauses
+from actors.kernel.replay import Replayer
 from actors.places import egress_of, storage_of
 from actors.settings import Settings
+from gateway.admin.refs import refs_in
 from gateway.http.application import build_application
 from gateway.http.authentication import Authenticator, installation_key
 from gateway.http.context import Context
@@ -117,7 +121,9 @@ def _build_context(settings: Settings) -> Context:
     metrics = GatewayMetrics()
     hub = Hub({partition: Ring(settings.gateway.ring_events, settings.gateway.ring_bytes) for partition in partitions})
     # The pump's blocking read would hold up whoever shared its connection.
-    pump_client = connect(options, block_s=BLOCK_MS / 1000, connections=1)
+    pump_client = connect(options, block_s=BLOCK_MS / 1000, connections=partitions.count)
+    storage = storage_of(settings)
+    submitter, keeper = Submitter(client, partitions, kernel), Keeper(client, partitions, kernel)
     return Context(
         settings=settings,
         kernel=kernel,
@@ -125,8 +131,8 @@ def _build_context(settings: Settings) -> Context:
         metrics=metrics,
         redis=client,
         partitions=partitions,
-        submitter=Submitter(client, partitions, kernel),
-        storage=storage_of(settings),
+        submitter=submitter,
+        storage=storage,
         egress=egress_of(settings),
         hub=hub,
         pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
@@ -134,4 +140,8 @@ def _build_context(settings: Settings) -> Context:
         streams=Streams(
             most_streams(settings.gateway.max_streams), metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)
         ),
+        dead=DeadLetters(client, partitions),
+        replayer=Replayer(client, partitions, submitter, keeper, refs_in(storage)),
+        keeper=keeper,
+        pauses=Pauses(client, partitions),
     )

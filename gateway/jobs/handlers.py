@@ -15,13 +15,15 @@ from gateway.http.requests import bad_parameter, idempotency_key, limit_of, para
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.rendering import entity_tag, job_document, job_json, revision_of
-from gateway.jobs.submission import check_upload, digest_of, read_spec
+from gateway.jobs.submission import Terms, check_upload, digest_of, read_request
 from gateway.jobs.waiting import wait_for_job
 from gateway.principal import Principal
 from gateway.streams.reader import PATIENCE_S
+from gateway.times import now_ms
 
 PAGE, LONGEST_PAGE = 50, 200
 FIRST_STAGE = "ingest"
+_REFUSALS = {"conflict": "IDEMPOTENCY_KEY_REUSED", "busy": "TENANT_BACKLOG", "crowded": "SERVER_BACKLOG"}
 
 
 async def submit(request: web.Request) -> web.Response:
@@ -30,25 +32,26 @@ async def submit(request: web.Request) -> web.Response:
     parameters(request)
     key = idempotency_key(request.headers)
     await send_continue(request)
-    spec = read_spec(await request.read(), context.egress)
+    spec, terms = read_request(await request.read(), context.egress, now_ms())
+    digest = digest_of(spec, terms)
     try:
         check_disk(context.storage, context.settings.storage.min_free_bytes)
         await check_upload(spec, context.storage, principal.tenant)
-        submitted = await _submit(context, principal, spec, key)
+        submitted = await _submit(context, principal, spec, terms, key)
     except Problem as problem:
-        earlier = await _earlier(context, principal, spec, key)
+        earlier = await _earlier(context, principal, digest, key)
         if earlier is None:
             raise problem from None
         submitted = Submitted("exists", earlier, "")
-    if submitted.outcome == "conflict":
-        raise Problem("IDEMPOTENCY_KEY_REUSED")
+    if submitted.outcome in _REFUSALS:
+        raise Problem(_REFUSALS[submitted.outcome])
     view = (await context.reader.read(submitted.job)).view
     if view is None:
         raise Problem("JOB_GONE")
     return _job_response(context, view, status=202, headers={"Location": f"/v1/jobs/{view.job}"})
 
 
-async def _submit(context: Context, principal: Principal, spec: JobSpec, key: str | None) -> Submitted:
+async def _submit(context: Context, principal: Principal, spec: JobSpec, terms: Terms, key: str | None) -> Submitted:
     upload = upload_id(spec.source)
     return await context.submitter.submit(
         Submission(
@@ -57,16 +60,19 @@ async def _submit(context: Context, principal: Principal, spec: JobSpec, key: st
             spec=encode(spec),
             input=b"{}",
             refs=(upload_folder(upload),) if upload is not None else (),
+            priority=terms.priority,
+            deadline_s=terms.deadline_s,
+            start_at_ms=terms.starts_at_ms(now_ms()),
             idempotency_key=key,
-            digest=digest_of(spec),
+            digest=digest_of(spec, terms),
         )
     )
 
 
-async def _earlier(context: Context, principal: Principal, spec: JobSpec, key: str | None) -> str | None:
+async def _earlier(context: Context, principal: Principal, digest: str, key: str | None) -> str | None:
     if key is None:
         return None
-    return await find_earlier(context.redis, context.partitions, principal.tenant, key, digest_of(spec))
+    return await find_earlier(context.redis, context.partitions, principal.tenant, key, digest)
 
 
 async def listing(request: web.Request) -> web.Response:

@@ -1,54 +1,93 @@
 """What a client may ask for: from the body of `POST /v1/jobs` to a spec that every stage can rely on."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from actors.egress import EgressPolicy, EgressRefused
+from actors.kernel.keys import Priority
 from actors.media.errors import MediaError, error_table
 from actors.media.spec import check_spec
 from actors.media.task import JobSpec, encode, upload_id
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
-from gateway.http.problems import FieldError, Problem
+from gateway.http.bodies import Field, read_fields, read_object, refused
+from gateway.http.problems import FieldError
+from gateway.times import read_timestamp
 
-_FIELDS: dict[str, Any] = {
-    "source": str,
-    "format": str,
-    "quality": str | None,
-    "name": str | None,
-    "tags": tuple[str, ...],
-    "cache": Literal["use", "bypass"],
+LONGEST_LIFE_S = 30 * 86_400.0
+SHORTEST_LIFE_S = 1.0
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When and how urgently a job runs. Unlike the spec it changes nothing about the result."""
+
+    priority: Priority = "normal"
+    deadline_s: float | None = None
+    """From the start to the deadline; None: the installation's default."""
+    start_at_ms: int | None = None
+    delay_s: float | None = None
+
+    def starts_at_ms(self, now_ms: int) -> int | None:
+        """When the job may start; None: at once."""
+        at_ms = self.start_at_ms if self.delay_s is None else now_ms + round(self.delay_s * 1000)
+        return None if at_ms is None or at_ms <= now_ms else at_ms
+
+
+def _between(least: float, most: float) -> Callable[[float], float]:
+    def read(value: float) -> float:
+        if not least <= value <= most:
+            raise ValueError(value)
+        return value
+
+    return read
+
+
+LIFE = Field(
+    float | None,
+    f"a number of seconds from {SHORTEST_LIFE_S:.0f} to {LONGEST_LIFE_S:.0f}",
+    _between(SHORTEST_LIFE_S, LONGEST_LIFE_S),
+)
+_TERMS = {
+    "priority": Field(Priority, '"high", "normal" or "low"'),
+    "deadline_s": LIFE,
+    "start_at": Field(str | None, "a time such as 2026-01-31T12:00:00Z", read_timestamp),
+    "delay_s": Field(
+        float | None, f"a number of seconds from 0 to {LONGEST_LIFE_S:.0f}", _between(0.0, LONGEST_LIFE_S)
+    ),
+}
+_SPEC = {
+    "source": Field(str, "a text"),
+    "format": Field(str, "a text"),
+    "quality": Field(str | None, "a text or null"),
+    "name": Field(str | None, "a text or null"),
+    "tags": Field(tuple[str, ...], "a list of texts"),
+    "cache": Field(Literal["use", "bypass"], '"use" or "bypass"'),
 }
 _REQUIRED = ("source", "format")
-_EXPECTED = {
-    "source": "a text",
-    "format": "a text",
-    "quality": "a text or null",
-    "name": "a text or null",
-    "tags": "a list of texts",
-    "cache": '"use" or "bypass"',
-}
 
 
-def read_spec(body: bytes, egress: EgressPolicy) -> JobSpec:
-    """The spec in a request's body. Raises Problem, which names every wrong field."""
-    asked = _object(body)
-    errors, values = _typed(asked)
+def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[JobSpec, Terms]:
+    """What a request's body asks for. Raises Problem, which names every wrong field."""
+    errors, values = read_fields(read_object(body), _SPEC | _TERMS, required=_REQUIRED)
+    asked = {name: values.pop(name) for name in _TERMS if name in values}
+    if "start_at" in asked:
+        asked["start_at_ms"] = asked.pop("start_at")
+    terms = Terms(**asked)
+    errors += _start_errors(terms, now_ms)
     if errors:
-        raise _refused(errors)
+        raise refused(errors)
     spec = JobSpec(**values)
     errors = [_media_error(problem.pointer, problem.error) for problem in check_spec(spec)]
     if not any(error.pointer == "/source" for error in errors):
         errors = [*_address_errors(spec.source, egress), *errors]
     if errors:
-        raise _refused(errors)
-    return spec
+        raise refused(errors)
+    return spec, terms
 
 
 async def check_upload(spec: JobSpec, storage: Storage, tenant: str) -> None:
@@ -58,51 +97,26 @@ async def check_upload(spec: JobSpec, storage: Storage, tenant: str) -> None:
         return
     meta = await read_upload(storage, upload)
     if meta is None or meta.tenant != tenant or meta.expires_at <= datetime.now(UTC):
-        raise _refused([_media_error("/source", MediaError("UPLOAD_NOT_FOUND"))])
+        raise refused([_media_error("/source", MediaError("UPLOAD_NOT_FOUND"))])
 
 
-def digest_of(spec: JobSpec) -> str:
+def digest_of(spec: JobSpec, terms: Terms) -> str:
     """Names a request: equal for bodies that ask for the same, whatever their spelling."""
-    return hashlib.sha256(encode(spec)).hexdigest()
+    extra = b"" if terms == Terms() else b"\n" + msgspec.json.encode(terms)
+    return hashlib.sha256(encode(spec) + extra).hexdigest()
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        raise Problem("INVALID_JSON") from None
-    if not isinstance(asked, dict):
-        raise Problem("INVALID_JSON")
-    return asked
-
-
-def _typed(asked: Mapping[str, Any]) -> tuple[list[FieldError], dict[str, Any]]:
-    errors = [_missing(name) for name in _REQUIRED if name not in asked]
-    values: dict[str, Any] = {}
-    for name, value in asked.items():
-        if name not in _FIELDS:
-            errors.append(_unknown(name))
-            continue
-        try:
-            values[name] = msgspec.convert(value, _FIELDS[name])
-        except msgspec.ValidationError:
-            errors.append(FieldError(f"`{name}` must be {_EXPECTED[name]}.", pointer=f"/{name}"))
-    return errors, values
-
-
-def _missing(name: str) -> FieldError:
-    return FieldError(f"`{name}` is missing.", pointer=f"/{name}", suggestion=f"Send `{name}`, {_EXPECTED[name]}.")
-
-
-def _unknown(name: str) -> FieldError:
-    close = get_close_matches(name.lower(), _FIELDS, n=1)
-    suggestion = f"Did you mean `{close[0]}`?" if close else f"Known fields: {', '.join(_FIELDS)}."
-    shown = name[:40]
-    return FieldError(f"The field `{shown}` is not known.", pointer=f"/{_escaped(shown)}", suggestion=suggestion)
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def _start_errors(terms: Terms, now_ms: int) -> list[FieldError]:
+    if terms.start_at_ms is None:
+        return []
+    if terms.delay_s is not None:
+        return [
+            FieldError("`start_at` and `delay_s` say the same.", pointer="/delay_s", suggestion="Send one of them.")
+        ]
+    if terms.start_at_ms - now_ms > LONGEST_LIFE_S * 1000:
+        detail = "`start_at` must be at most 30 days ahead."
+        return [FieldError(detail, pointer="/start_at", suggestion="Send the job later, or choose an earlier time.")]
+    return []
 
 
 def _address_errors(source: str, egress: EgressPolicy) -> list[FieldError]:
@@ -119,15 +133,3 @@ def _address_errors(source: str, egress: EgressPolicy) -> list[FieldError]:
 def _media_error(pointer: str, error: MediaError) -> FieldError:
     texts = error_table().error_body(error.code, error.message, error.suggestion)
     return FieldError(texts.message, pointer=pointer, code=texts.code, suggestion=texts.suggestion)
-
-
-def _refused(errors: list[FieldError]) -> Problem:
-    first = errors[0]
-    return Problem(
-        first.code or "INVALID_REQUEST",
-        status=422,
-        title="Invalid request",
-        detail=first.detail,
-        suggestion=first.suggestion,
-        errors=errors,
-    )

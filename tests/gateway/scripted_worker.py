@@ -29,7 +29,8 @@ from actors.media.task import (
     encode,
 )
 
-OPTIONS = KernelOptions()
+OPTIONS = KernelOptions(window=1000)
+"""No job is held, so that a job's events are what the test makes happen."""
 STAGES = ("ingest", "fetch", "transcode", "store")
 
 
@@ -57,8 +58,8 @@ class ScriptedWorker:
         partition = self.partitions.of_job(grant.job)
         return (await self.worker.beat(partition, [Beat(grant.job, grant.fence, percent, report)]))[0]
 
-    async def next(self, grant: Grant, stage: str) -> End:
-        commit = Commit(grant.job, grant.fence, "next", stage, "cpu", b"{}")
+    async def next(self, grant: Grant, stage: str, refs: tuple[str, ...] = ()) -> End:
+        commit = Commit(grant.job, grant.fence, "next", stage, "cpu", body=b"{}", refs=refs)
         return (await self.worker.commit(self.partitions.of_job(grant.job), [commit]))[0]
 
     async def done(self, grant: Grant, result: Result | None = None) -> End:

@@ -1,13 +1,17 @@
 """`POST /v1/jobs`: what is accepted, what is refused and how, and repeats under one Idempotency-Key."""
 
+from datetime import UTC, datetime, timedelta
+
 import aiohttp
 import pytest
 import redis.asyncio
 
-from actors.kernel import Keeper, KernelOptions, Partitions
+from actors.kernel import Keeper, KernelOptions, Partitions, read_job
 from tests.gateway.conftest import StartGateway, client_of
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.submitting import REQUEST, post
+
+SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="milliseconds")
 
 
 async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
@@ -46,6 +50,18 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         (REQUEST | {"tags": "a"}, 422, "INVALID_REQUEST", "/tags", ""),
         (REQUEST | {"tags": [1]}, 422, "INVALID_REQUEST", "/tags", ""),
         (REQUEST | {"cache": "maybe"}, 422, "INVALID_REQUEST", "/cache", ""),
+        (REQUEST | {"priority": "urgent"}, 422, "INVALID_REQUEST", "/priority", ""),
+        (REQUEST | {"priorty": "high"}, 422, "INVALID_REQUEST", "/priorty", "Did you mean `priority`?"),
+        (REQUEST | {"deadline_s": 0}, 422, "INVALID_REQUEST", "/deadline_s", ""),
+        (REQUEST | {"deadline_s": 1e12}, 422, "INVALID_REQUEST", "/deadline_s", ""),
+        (REQUEST | {"deadline_s": "1 h"}, 422, "INVALID_REQUEST", "/deadline_s", ""),
+        (REQUEST | {"delay_s": -1}, 422, "INVALID_REQUEST", "/delay_s", ""),
+        (REQUEST | {"delay_s": 1e9}, 422, "INVALID_REQUEST", "/delay_s", ""),
+        (REQUEST | {"start_at": "tomorrow"}, 422, "INVALID_REQUEST", "/start_at", ""),
+        (REQUEST | {"start_at": "2026-01-31T12:00:00"}, 422, "INVALID_REQUEST", "/start_at", ""),
+        (REQUEST | {"start_at": 1e12}, 422, "INVALID_REQUEST", "/start_at", ""),
+        (REQUEST | {"start_at": "2999-01-01T00:00:00Z"}, 422, "INVALID_REQUEST", "/start_at", "earlier"),
+        (REQUEST | {"start_at": SOON, "delay_s": 5}, 422, "INVALID_REQUEST", "/delay_s", "one of them"),
         (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean mp3?"),
         (REQUEST | {"quality": "12p"}, 422, "QUALITY_INVALID", "/quality", "192k"),
         (REQUEST | {"format": "flac", "quality": "192k"}, 422, "QUALITY_INVALID", "/quality", "mp3"),
@@ -144,3 +160,61 @@ async def test_a_repeat_of_a_deleted_job(
         await redis_client.delete(partitions.keys("00").job(first["id"]))
         problem, _ = await post(api, REQUEST, 410, key="k")
         assert problem["code"] == "JOB_GONE"
+
+
+async def test_a_job_has_its_priority_and_deadline(
+    api: aiohttp.ClientSession, redis_client: redis.asyncio.Redis, partitions: Partitions
+) -> None:
+    job, _ = await post(api, REQUEST | {"priority": "high", "deadline_s": 600})
+    view = await read_job(redis_client, partitions, job["id"])
+    assert view is not None
+    assert (view.priority, view.deadline_ms - view.created_at_ms) == ("high", 600_000)
+    assert await redis_client.xlen(partitions.keys("00").inbox("ingest", "cpu", "high")) == 1
+
+
+@pytest.mark.parametrize("how", [{"delay_s": 3600}, {"start_at": SOON}])
+async def test_a_job_that_starts_later(
+    api: aiohttp.ClientSession, redis_client: redis.asyncio.Redis, partitions: Partitions, how: dict[str, object]
+) -> None:
+    job, _ = await post(api, REQUEST | how | {"deadline_s": 600})
+    assert (job["state"], job["reason"]["code"]) == ("delayed", "SCHEDULED")
+    if "start_at" in how:
+        assert job["reason"]["until"] == SOON.replace("+00:00", "Z")
+    starts_at = datetime.fromisoformat(job["reason"]["until"])
+    assert timedelta(minutes=55) < starts_at - datetime.fromisoformat(job["created_at"]) <= timedelta(hours=1)
+    ends_at = datetime.fromisoformat(job["deadline_at"])
+    assert abs(ends_at - starts_at - timedelta(minutes=10)) < timedelta(seconds=1), "its time begins with its start"
+
+
+async def test_a_start_that_has_passed_is_now(api: aiohttp.ClientSession) -> None:
+    job, _ = await post(api, REQUEST | {"start_at": "2020-01-01T00:00:00+02:00"})
+    assert (job["state"], job["reason"]) == ("queued", None)
+
+
+async def test_terms_belong_to_the_request(api: aiohttp.ClientSession) -> None:
+    """Under one key the same is asked for again, with the same priority and start."""
+    asked = REQUEST | {"priority": "low", "start_at": SOON}
+    first, _ = await post(api, asked, key="k")
+    again, _ = await post(api, asked, key="k")
+    assert again["id"] == first["id"]
+    for other in ({"priority": "high"}, {"priority": "normal"}, {"deadline_s": 60}):
+        await post(api, asked | other, 422, key="k")
+    plain, _ = await post(api, REQUEST | {"priority": "normal", "deadline_s": None, "delay_s": None}, key="p")
+    assert (await post(api, REQUEST, key="p"))[0]["id"] == plain["id"], "defaults may be left out"
+
+
+async def test_too_much_that_waits_is_refused(start_gateway: StartGateway) -> None:
+    async with client_of(await start_gateway(kernel__window=1, kernel__tenant_backlog=2)) as api:
+        jobs = [(await post(api, REQUEST))[0] for _ in range(3)]
+        assert [job["state"] for job in jobs] == ["queued", "held", "held"]
+        assert jobs[1]["reason"]["code"] == "TURN_AWAITED"
+        problem, response = await post(api, REQUEST, 429, key="k")
+        assert problem["code"] == "TENANT_BACKLOG"
+        assert int(response.headers["Retry-After"]) > 0
+        async with api.post(f"/v1/jobs/{jobs[2]['id']}/cancel") as response:
+            assert response.status == 200
+        await post(api, REQUEST, key="k")
+    async with client_of(await start_gateway(kernel__partition_jobs=3)) as api:
+        problem, response = await post(api, REQUEST, 503)
+        assert problem["code"] == "SERVER_BACKLOG"
+        assert int(response.headers["Retry-After"]) > 0

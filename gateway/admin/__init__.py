@@ -1,0 +1,1 @@
+"""The operator's surface: dead letters, workers, stages, tenants. It sees every tenant."""
