@@ -44,8 +44,10 @@ class KernelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Durable events kept per partition (approximately), for watchers of many jobs."""
     pulse_length: int = 10_000
     """Progress reports kept per partition (approximately); they are never replayed."""
-    window: int = 4
-    """Hints that one tenant may have in the priority inboxes of one stage and lane; its other jobs are held."""
+    window: int = 1
+    """Hints that one tenant may have in the priority inboxes of one stage and lane; its other jobs are held.
+
+    Where a worker has more slots, the widest one's number counts."""
     tenant_limit: int = 0
     """Jobs of one tenant that may be under way at once, where the tenant has no limit of its own; 0: any number."""
     tenant_backlog: int = 100_000

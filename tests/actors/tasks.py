@@ -1,8 +1,10 @@
 """Tasks for handlers, as the kernel would make them."""
 
+from collections.abc import Sequence
+
 import msgspec
 
-from actors.kernel import Grant, Task
+from actors.kernel import Child, ChildRow, Grant, OnChildFailure, Task
 from actors.media.spans import spans_for
 from actors.media.task import FetchInput, JobSpec, Progress, encode
 
@@ -23,16 +25,26 @@ class Reports:
         self.progress.append(msgspec.json.decode(task.progress, type=Progress))
 
 
+class Childless:
+    """The port of a task that has no children."""
+
+    async def spawn(self, grant: Grant, children: Sequence[Child], on_child_failure: OnChildFailure) -> None:
+        raise AssertionError("no stage of ours has children")
+
+    async def children(self, grant: Grant, first: int, count: int) -> list[ChildRow]:
+        raise AssertionError("no stage of ours has children")
+
+
 def make_task(
     stage: str, spec: JobSpec, body: bytes = b"{}", *, fence: str = FENCE, tenant: str = "default", kind: str = "media"
 ) -> tuple[Task, Reports]:
     """One grant and its reports."""
     grant = Grant(
         job=JOB, fence=fence, stage=stage, tenant=tenant, kind=kind, attempt=0, crashes=0, deadline_ms=0,
-        lane="cpu", priority="normal", percent=0.0, spec=encode(spec), input=body, refs=(),
+        lane="cpu", priority="normal", percent=0.0, parent="", children=0, spec=encode(spec), input=body, refs=(),
     )  # fmt: skip
     reports = Reports()
-    return Task(grant, reports), reports
+    return Task(grant, reports, Childless()), reports
 
 
 def fetch_task(spec: JobSpec) -> tuple[Task, Reports]:

@@ -17,7 +17,7 @@ CASES = [
     for path in sorted(VECTORS.glob("*.json"))
     for case in json.loads(path.read_text())
 ]
-OPTIONS = KernelOptions(lease_s=10)
+OPTIONS = KernelOptions(lease_s=10, window=100)
 
 
 def plain(value: Any) -> Any:

@@ -21,6 +21,7 @@
 local worker, nonce, want, lease, holding = ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local KEPT_MS = 300000
 local CLEARING_MS = 60000
+local WIDTH_MS = 600000
 local grants, bells, paused, clear = {}, {}, {}, 0
 
 local function grant(job)
@@ -111,12 +112,21 @@ local function ask_to_clear(stream, inbox)
   if redis.call('GET', claim) == worker then clear = 1 end
 end
 
+-- The widest worker of the last ten minutes decides how many hints a tenant may have here.
+local function widen(queue_name)
+  local key, slots_of_worker = width_key(queue_name), holding + want
+  if slots_of_worker > tonumber(redis.call('GET', key) or 0) then
+    redis.call('SET', key, slots_of_worker, 'PX', WIDTH_MS)
+  end
+end
+
 local open, asked = {}, {}
 for index = 10, #KEYS do
-  local stage = string.match(KEYS[index], ':in:([^:]+):')
+  local stage, lane = string.match(KEYS[index], ':in:([^:]+):([^:]+):')
   if asked[stage] == nil then
     asked[stage] = redis.call('HEXISTS', ROOT .. 'paused', stage) == 1
     if asked[stage] then paused[#paused + 1] = stage end
+    widen(stage .. ':' .. lane)
   end
   if not asked[stage] then open[#open + 1] = KEYS[index] end
 end

@@ -2,7 +2,7 @@
 --
 -- KEYS 1..8  leases due active deadlines feed pulse epoch dead, all of one partition
 -- ARGV 1..6  feed length, pulse length, log length (entries), retention of a terminal job (ms), window (hints that one
---            tenant may have in the priority inboxes of one stage and lane), limit (slots of a tenant, 0: no limit)
+--            tenant may have in the priority inboxes of one stage and lane, at least), limit (slots of a tenant, 0: no limit)
 -- A verb's own keys start at KEYS[9], its own arguments at ARGV[7].
 --
 -- A verb checks first and writes afterwards. Rows of the sorted sets, members of the sets and the ends of hints are

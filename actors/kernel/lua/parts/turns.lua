@@ -1,5 +1,6 @@
--- Part `turns`: where a job waits. Every tenant may have a window of hints in the priority inboxes of one stage and lane,
--- and as many jobs in slots as its limit says. What is beyond that is held, in the tenant's own order, and gets its hint
+-- Part `turns`: where a job waits. Every tenant may have a window of hints in the priority inboxes of one stage and lane
+-- (as many as the widest worker has slots, or as the settings say if that is more), and as many jobs in slots as its
+-- limit says. What is beyond that is held, in the tenant's own order, and gets its hint
 -- at the inbox's end when an earlier one is taken. So a tenant that comes later is served behind one window of each
 -- other tenant, however much they have waiting.
 --
@@ -12,6 +13,18 @@ local LIMITED = '{"code":"TENANT_LIMIT","message":"As many jobs of this tenant a
 local TURN = '{"code":"TURN_AWAITED","message":"Earlier jobs of the same tenant go first."}'
 
 local limits = {}
+local windows = {}
+
+local function width_key(queue_name) return ROOT .. 'width:' .. queue_name end
+
+-- Hints that one tenant may have in the priority inboxes of a queue (`<stage>:<lane>`).
+local function window_of(queue_name)
+  if not windows[queue_name] then
+    local width = tonumber(redis.call('GET', width_key(queue_name)) or 0) or 0
+    windows[queue_name] = math.max(WINDOW, math.min(width, BOUND))
+  end
+  return windows[queue_name]
+end
 
 -- Slots of a tenant; 0 when there is no limit.
 local function limit_of(tenant)
@@ -24,7 +37,7 @@ local function has_slot(job) return redis.call('SISMEMBER', slots(job.tenant), j
 -- Why the job must be held, or nil. Deliveries need no slot.
 local function no_room(job)
   local ready = size(ready_set(job))
-  if ready >= WINDOW then return TURN end
+  if ready >= window_of(job.stage .. ':' .. job.lane) then return TURN end
   if job.kind == 'delivery' then return nil end
   local limit = limit_of(job.tenant)
   if limit > 0 and size(slots(job.tenant)) + ready >= limit and not has_slot(job) then return LIMITED end
@@ -98,7 +111,7 @@ local function refill(queue_name, tenant, wanted)
   local held = held_by(tenant)
   if redis.call('EXISTS', held) == 0 then return end
   local ready = size(ROOT .. 'ready:' .. queue_name .. ':' .. tenant)
-  local room = math.min(WINDOW + wanted - ready, BOUND)
+  local room = math.min(window_of(queue_name) + wanted - ready, BOUND)
   if room <= 0 then return end
   local limit = limit_of(tenant)
   local free = limit > 0 and limit - size(slots(tenant)) - ready or room
