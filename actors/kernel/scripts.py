@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError
 
@@ -66,23 +65,6 @@ class Scripts:
             return await self._client.evalsha(known.digest, len(names), *values)
         except NoScriptError:
             return await self._client.eval(known.text, len(names), *values)
-
-
-class BlockingScripts:
-    """The same for a thread with a connection of its own."""
-
-    def __init__(self, client: redis.Redis, options: KernelOptions) -> None:
-        self._client = client
-        self._common = options.common_arguments()
-
-    def call(self, verb: str, keys: Keys, extra: list[str], arguments: list[Argument]) -> Any:
-        known = script(verb)
-        names = keys.declared + extra
-        values = [*names, *self._common, *arguments]
-        try:
-            return self._client.evalsha(known.digest, len(names), *values)
-        except NoScriptError:
-            return self._client.eval(known.text, len(names), *values)
 
 
 def text(value: Any) -> str:

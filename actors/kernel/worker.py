@@ -25,7 +25,7 @@ from actors.kernel.items import (
 )
 from actors.kernel.keys import Keys, Partitions
 from actors.kernel.options import KernelOptions
-from actors.kernel.scripts import Argument, BlockingScripts, Scripts, text
+from actors.kernel.scripts import Argument, Scripts, text
 
 ITEMS_PER_CALL = 50
 
@@ -159,11 +159,3 @@ class Worker:
 
 def job_keys(keys: Keys, items: Sequence[Beat] | Sequence[Commit] | Sequence[Fail] | Sequence[Release]) -> list[str]:
     return [keys.job(item.job) for item in items]
-
-
-def send_beats(scripts: BlockingScripts, keys: Keys, options: KernelOptions, beats: Sequence[Beat]) -> list[Pulse]:
-    """`Worker.beat` for the thread of beats, which has a connection of its own."""
-    arguments: list[Argument] = [options.lease_ms]
-    for beat in beats:
-        arguments += _beat_arguments(beat)
-    return [Pulse(text(status)) for status in scripts.call("beat", keys, job_keys(keys, beats), arguments)]
