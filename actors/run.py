@@ -14,6 +14,7 @@ from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
 from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service, end_tasks
+from actors.kernel.presence import Announcer
 from actors.metrics import MetricsEndpoint
 from actors.notify import LogEndpoint, Notify
 from actors.places import egress_of, storage_of
@@ -21,6 +22,7 @@ from actors.reaper import Reaper
 from actors.settings import Settings, StageSettings
 from actors.settings_values import SettingsError
 from actors.store import Store
+from actors.version import installed_version
 
 Role = Literal["ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway"]
 ROLES: tuple[Role, ...] = ("ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway")
@@ -43,7 +45,8 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
         elif role in STAGES and role != "transcode":
             if role == "notify":
                 built.append(_log_endpoint(settings))
-            built.append(_actor(_handler(role, settings), settings))
+            actor = _actor(_handler(role, settings), settings)
+            built += [actor, Announcer(redis_options(settings), actor, installed_version())]
         else:
             raise SettingsError(f"{role!r} is not a role that runs here.")
     if settings.metrics.port and "gateway" not in roles:
@@ -112,7 +115,7 @@ def _log_endpoint(settings: Settings) -> Service:
     return LogEndpoint(redis_options(settings), partitions, kernel_options(settings), notify_log(settings))
 
 
-def _actor(handler: Handler, settings: Settings) -> Service:
+def _actor(handler: Handler, settings: Settings) -> Actor:
     stage: StageSettings = getattr(settings, handler.stage)
     options = ActorOptions(
         concurrency=stage.concurrency,

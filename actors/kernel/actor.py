@@ -84,6 +84,33 @@ class Actor:
         self._draining = asyncio.Event()
         self._ready = asyncio.Event()
 
+    @property
+    def worker_name(self) -> str:
+        """Consumer name, known once it has started."""
+        return self._worker.name
+
+    @property
+    def lane(self) -> str:
+        return self._lane
+
+    @property
+    def slots(self) -> int:
+        """Jobs at once."""
+        return 1 if self._options.quarantine else self._actor_options.concurrency
+
+    @property
+    def running(self) -> int:
+        """Jobs it works on now."""
+        return len(self._running)
+
+    @property
+    def quarantine(self) -> str:
+        return self._options.quarantine
+
+    @property
+    def draining(self) -> bool:
+        return self._draining.is_set()
+
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._client = connect(self._redis_options)

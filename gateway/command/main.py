@@ -77,7 +77,7 @@ def _run(words: Sequence[str]) -> int:
             subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
     if arguments.version:
-        from gateway.version import installed_version
+        from actors.version import installed_version
 
         sys.stdout.write(f"reelway {installed_version()}\n")
         return ExitCode.DONE

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from actors.media.errors import MediaError
 from actors.settings import Settings
 from actors.settings_values import SettingsError
@@ -22,12 +24,15 @@ ROLES = ("ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     parser.add_argument("roles", metavar="ROLE", nargs="+", choices=ROLES, help=f"one or more of {', '.join(ROLES)}")
+    parser.add_argument("--quarantine", metavar="NAME", help="take only what was replayed to this name (`dead replay`)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the roles. With --json one line, `{"ready": [role…]}`, is written when all of them work."""
     roles = tuple(dict.fromkeys(arguments.roles))
     settings = load_settings(arguments.data)
+    if arguments.quarantine:
+        settings = replace(settings, kernel=replace(settings.kernel, quarantine=arguments.quarantine))
     try:
         if "transcode" in roles:
             _become_transcode(roles, settings)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from actors.version import installed_version
 from gateway.embedded import journal
 from gateway.embedded.child import Child
 from gateway.embedded.data_directory import DataDirectory, unusable
@@ -23,7 +24,6 @@ from gateway.embedded.port import ReservedPort
 from gateway.embedded.readiness import gateway_is_ready, last_line
 from gateway.embedded.redis_server import find_redis_program, redis_answers, redis_command
 from gateway.embedded.signals import SignalWaiter
-from gateway.version import installed_version
 
 ACTORS = ("ingest", "fetch", "store", "notify")
 _STARTS_WITHIN_S = 30.0

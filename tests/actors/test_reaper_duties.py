@@ -16,7 +16,7 @@ from actors.kernel.pauses import Pauses
 from actors.kernel.presence import KEYS as PRESENCE
 from actors.kernel.system_scripts import SystemScripts
 from actors.reaper.inboxes import LANES, inboxes
-from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
+from actors.reaper.lanes import LONGEST_GAP_S, Absence
 from actors.reaper.pauses import PauseCopies
 from actors.reaper.survey import Survey
 from actors.run import STAGES

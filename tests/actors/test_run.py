@@ -14,11 +14,14 @@ import pytest
 import redis.asyncio
 
 from actors.kernel import JobView, read_job
+from actors.kernel.presence import list_workers
 from actors.storage.local import LocalStorage
+from actors.version import installed_version
 from tests.actors.fault_server import FaultServer, File, status
 from tests.actors.roles import ROLES, Cluster, Roles
 from tests.actors.test_fetch_handler import UPLOAD, upload
 from tests.conftest import RedisServer
+from tests.kernel.stages import eventually
 
 
 @pytest.fixture
@@ -199,6 +202,23 @@ async def test_metrics_are_served_where_a_port_is_set(roles: Roles) -> None:
         text = await response.text()
     assert "reelway_reaper_watching" in text
     assert "reelway_stage_running" in text
+
+
+async def test_roles_say_that_they_are_there_until_they_end(roles: Roles, redis_client: redis.asyncio.Redis) -> None:
+    process = await roles.start("ingest", "fetch", REELWAY_KERNEL_QUARANTINE="lab")
+    await eventually(lambda: is_listed(redis_client, "fetch", "ingest"))
+    facts = await list_workers(redis_client)
+    assert {(worker.stage, worker.lane, worker.pid, worker.quarantine, worker.slots) for worker in facts} == {
+        ("fetch", "cpu", process.pid, "lab", 1), ("ingest", "cpu", process.pid, "lab", 1),
+    }  # fmt: skip
+    assert {worker.version for worker in facts} == {installed_version()}
+    process.terminate()
+    await process.wait()
+    assert await list_workers(redis_client) == []
+
+
+async def is_listed(client: redis.asyncio.Redis, *stages: str) -> bool:
+    return {worker.stage for worker in await list_workers(client)} == set(stages)
 
 
 async def test_a_stopped_redis_reaps_nobody(
