@@ -1,4 +1,4 @@
-"""A Redis Cluster and a watched primary for a whole session, and what the kernel's tests ask for, on the cluster."""
+"""A Redis Cluster for a whole session."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,3 @@ def cluster() -> Iterator[Cluster]:
     """Three nodes without replicas, for tests that break nothing."""
     with running(Cluster()) as started:
         yield started
-
-
-@pytest.fixture
-def cluster_url(cluster: Cluster) -> str:
-    cluster.flush()
-    return cluster.url
