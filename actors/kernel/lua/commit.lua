@@ -41,8 +41,7 @@ local function wait_for_children(job, item)
   end_lease(job, 'commit')
   leave_slot(job)
   step(job, item)
-  job.state, job.inbox = 'waiting', ''
-  job.reason = '{"code":"CHILDREN_AWAITED","message":"Its parts are being worked on."}'
+  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
   redis.call('HSET', key, 'base', tostring(job.percent), 'reach', item.reach)
   event(job, 'job.waiting', '{"children":' .. job.children .. '}')
   write_step(job, item)

@@ -35,7 +35,7 @@ if job.parent ~= '' then
   replay_child(job, parent, 100)
 elseif redis.call('HGET', job.key, 'waited') == '1' and ARGV[9] == 'here' then
   begin_again(job, NOW + tonumber(ARGV[8]), false, '')
-  job.state = 'waiting'
+  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
   reopen(job)
   write(job, 'turn', '')
   left = revive_children(job)

@@ -46,16 +46,19 @@ local sets = {}
 -- Gathers one row of leases, due, active or deadlines; `score` false removes it. The last word on a job counts.
 local function row(set, id, score) gathered[set][id] = score end
 
--- Gathers whether `id` belongs to the set at `key`. The last word counts.
+-- Gathers whether `id` belongs to the set at `key`. The last word counts; the first one tells what it was before.
 local function member(key, id, belongs)
   if not sets[key] then sets[key] = {} end
-  sets[key][id] = belongs
+  local known = sets[key][id]
+  sets[key][id] = { belongs = belongs, before = known and known.before or not known and not belongs }
 end
 
--- Size of the set at `key` with what is gathered, which is taken to be new.
+-- Size of the set at `key` with what is gathered.
 local function size(key)
   local count = redis.call('SCARD', key)
-  for _, belongs in pairs(sets[key] or {}) do count = count + (belongs and 1 or -1) end
+  for _, known in pairs(sets[key] or {}) do
+    count = count + (known.belongs and 1 or 0) - (known.before and 1 or 0)
+  end
   return count
 end
 
@@ -94,8 +97,8 @@ local function flush()
   end
   for key, members in pairs(sets) do
     local gone, kept = {}, {}
-    for id, belongs in pairs(members) do
-      if belongs then kept[#kept + 1] = id else gone[#gone + 1] = id end
+    for id, known in pairs(members) do
+      if known.belongs then kept[#kept + 1] = id else gone[#gone + 1] = id end
     end
     if #gone > 0 then redis.call('SREM', key, unpack(gone)) end
     if #kept > 0 then redis.call('SADD', key, unpack(kept)) end

@@ -50,7 +50,7 @@ function finish(job, verb, state, kind, data, why, ...)
   write(job, 'ended', job.ended, 'ended_at', NOW, 'attempt', job.attempt, 'crashes', job.crashes, 'grave', grave, 'turn', '',
     'waited', waited, ...)
   end_children(job)
-  if job.parent ~= '' then child_ended(job, state) end
+  if job.parent ~= '' then apart(job.parent, child_ended, job, state) end
 end
 
 local function finish_expired(job)

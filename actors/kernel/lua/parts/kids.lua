@@ -4,6 +4,7 @@
 --   sum          percent of all children added up; an ended child counts 100
 --   base, reach  percent of the parent when it began to wait, and when all children will have ended
 
+local AWAITED = '{"code":"CHILDREN_AWAITED","message":"Its parts are being worked on."}'
 local ENDINGS = 50
 local PAGE = 500
 
@@ -52,6 +53,14 @@ end
 
 local endings = ENDINGS
 
+local function end_child(id)
+  local child = read(id)
+  if child and not TERMINAL[child.state] then
+    endings = endings - 1
+    finish_unwanted(child)
+  end
+end
+
 -- The end of a parent ends its children: fifty a call, the others where `take`, `beat`, `promote`, `reap` or `reconcile`
 -- meets them. Their rows stay open: the parent has ended and reads them no more.
 function end_children(parent)
@@ -61,11 +70,8 @@ function end_children(parent)
     for index, state in ipairs(redis.call('HMGET', kids_of(parent.id), unpack(numbers))) do
       if endings <= 0 then return end
       if state == 'open' then
-        local child = read(parent.id .. '.' .. numbers[index])
-        if child and not TERMINAL[child.state] then
-          endings = endings - 1
-          finish_unwanted(child)
-        end
+        local id = parent.id .. '.' .. numbers[index]
+        apart(id, end_child, id)
       end
     end
   end

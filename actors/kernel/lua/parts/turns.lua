@@ -74,11 +74,16 @@ function enqueue(job, kind, data)
   if kind then event(job, kind, data) end
 end
 
+local waiting = {}
+
+-- Whether a hint lies in the inbox that was not delivered; asked once a call.
 local function has_waiting(inbox)
-  local newest = redis.call('XREVRANGE', ROOT .. inbox, '+', '-', 'COUNT', 1)[1]
-  if not newest then return false end
-  local delivered = last_delivered(ROOT .. inbox)
-  return not delivered or is_after(newest[1], delivered)
+  if waiting[inbox] == nil then
+    local newest = redis.call('XREVRANGE', ROOT .. inbox, '+', '-', 'COUNT', 1)[1]
+    local delivered = newest and last_delivered(ROOT .. inbox)
+    waiting[inbox] = newest ~= nil and (not delivered or is_after(newest[1], delivered))
+  end
+  return waiting[inbox]
 end
 
 -- The inbox of a job that was held. Priority decides among those that are not held: one that was held goes behind
@@ -106,6 +111,24 @@ end
 
 local released = {}
 
+-- Gives the turn to the job that it names, if that is still held and there is room; whether it took a free slot.
+local function give_turn(held, turn, id, free)
+  local job = id and read(id)
+  if not job or job.state ~= 'held' or job.turn ~= turn then
+    redis.call('ZREM', held, turn)
+  elseif unwanted(job) then
+    finish_unwanted(job)
+  else
+    local begun = has_slot(job)
+    if begun or free > 0 then
+      take_turn(job)
+      released[#released + 1] = id
+      return not begun
+    end
+  end
+  return false
+end
+
 -- Gives turns to a tenant's held jobs of one queue (`<stage>:<lane>`), up to a window and `wanted` hints more.
 local function refill(queue_name, tenant, wanted)
   local held = held_by(tenant)
@@ -117,20 +140,12 @@ local function refill(queue_name, tenant, wanted)
   local free = limit > 0 and limit - size(slots(tenant)) - ready or room
   local turns = redis.call('ZRANGEBYLEX', held, '[' .. queue_name .. ' ', '(' .. queue_name .. '!', 'LIMIT', 0, room)
   for _, turn in ipairs(turns) do
-    local id = string.match(turn, '(%S+)$')
-    local job = read(id)
-    if not job or job.state ~= 'held' or job.turn ~= turn then
-      redis.call('ZREM', held, turn)
-    elseif unwanted(job) then
-      finish_unwanted(job)
-    else
-      local begun = has_slot(job)
-      if not begun then free = free - 1 end
-      if begun or free >= 0 then
-        take_turn(job)
-        released[#released + 1] = id
-      end
-    end
+    local order, id = string.match(turn, '^%S+ (%d)%d* (%S+)$')
+    if free <= 0 and order == '1' then return end
+    local took = apart(id or '', give_turn, held, turn, id, free)
+    -- `reconcile` brings it back, and meanwhile it is in nobody's way.
+    if took == 'ERROR' then redis.call('ZREM', held, turn) end
+    if took == true then free = free - 1 end
   end
 end
 
