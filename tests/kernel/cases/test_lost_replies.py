@@ -1,121 +1,21 @@
 """Case 21 of the handbook: a call is carried out and its reply is lost, for every verb and every single call.
 
-One scenario calls every verb, with ids, nonces and times that do not change. It is run once without a fault, and then
-once for each of its requests with exactly that reply lost. Its callers send again what was not answered, as all callers
-do, and at the end the server holds the same, except for times.
+The scenario that calls every verb is run once without a fault, and then once for each of its requests with exactly that
+reply lost. Its callers send again what was not answered, as all callers do, and at the end the server holds the same.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import pytest
 
-from actors.kernel import (
-    Beat,
-    Endpoint,
-    Grant,
-    Keeper,
-    KernelOptions,
-    Release,
-    State,
-    Submission,
-    Worker,
-    read_log,
-)
-from actors.kernel.connection import persist
+from actors.kernel import State, read_log
 from actors.kernel.scripts import script, text, verbs
 from tests.conftest import RedisServer
 from tests.kernel.cases.contents import normal_form
-from tests.kernel.cases.hands import INBOXES, REASON, commit_of, fail_of
+from tests.kernel.cases.scenario import OPTIONS, Scenario
 from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import Installation
-
-OPTIONS = KernelOptions(lease_s=30, beat_s=5)
-Reply = TypeVar("Reply")
-
-
-class Scenario:
-    """Calls every verb through the proxy; changes what time would change directly."""
-
-    def __init__(self, through: Installation, direct: Installation) -> None:
-        self._direct = direct
-        self._client, self._keys = direct.client, direct.keys
-        self._submitter = through.submitter
-        self._keeper = Keeper(through.client, through.partitions, through.options)
-        self._worker = Worker(through.client, through.partitions, through.options, "w")
-        self._calls = 0
-
-    async def _submit(self, name: str, stage: str = "a", key: str | None = None) -> str:
-        submission = Submission(
-            tenant="t", stage=stage, spec=b"{}", input=b"{}", job=f"j00-{name}", idempotency_key=key, digest="d"
-        )
-        return (await self._submitter.submit(submission)).job
-
-    async def _take(self, want: int, stage: str = "a") -> list[Grant]:
-        self._calls += 1
-        nonce = f"n{self._calls}"
-        inboxes = [self._keys.inbox(stage, "cpu", name) for name in INBOXES]
-        return (await again(lambda: self._worker.take("00", inboxes, want, nonce))).grants
-
-    async def _commit(self, *grants: Grant, following: str = "") -> None:
-        await again(lambda: self._worker.commit("00", [commit_of(grant, following) for grant in grants]))
-
-    async def run(self) -> None:
-        """From an empty database to a dozen jobs in every state."""
-        await again(lambda: self._keeper.set_endpoint("t", "hook", Endpoint({"job.completed": True}, "x", 60_000)))
-        for name in ("p", "q", "r", "s", "u", "v"):
-            await self._submit(name, key=f"k{name}")
-        await self._submit("w")
-        first, second, third, fourth = await self._take(4)
-        await again(
-            lambda: self._worker.beat("00", [Beat(first.job, first.fence, 20.0), Beat(second.job, second.fence)])
-        )
-        await self._commit(first, second, following="b")
-        await again(lambda: self._worker.fail("00", [fail_of(third), fail_of(fourth, "permanent")]))
-        await self._commit(*await self._take(1, "b"))
-        (fifth,) = await self._take(1)
-        await again(lambda: self._worker.release("00", [Release(fifth.job, fifth.fence, REASON)]))
-        (fifth,) = await self._take(1)
-        await again(lambda: self._submitter.cancel(fifth.job, "ann"))
-        await again(lambda: self._worker.beat("00", [Beat(fifth.job, fifth.fence)]))
-        await again(lambda: self._worker.release("00", [Release(fifth.job, fifth.fence, REASON)]))
-        await again(lambda: self._submitter.cancel("j00-w", "bob"))
-        await self._keep(third)
-        await self._late()
-
-    async def _keep(self, delayed: Grant) -> None:
-        """The reaper's verbs, on rows that are made old."""
-        await self._client.zadd(self._keys.due, {delayed.job: 1})
-        await again(lambda: self._keeper.promote("00"))
-        (sixth, *_) = await self._take(1)
-        await self._client.zadd(self._keys.leases, {sixth.job: 1})
-        heard_ms = await self._direct.keeper.server_time_ms()
-        await again(lambda: self._keeper.reap("00", heard_ms))
-        await again(lambda: self._worker.beat("00", [Beat(sixth.job, sixth.fence, 50.0)]))
-        await self._commit(sixth)
-        await self._client.delete(self._keys.inbox("b", "cpu", "normal"))
-        await again(lambda: self._keeper.reconcile("00", "0"))
-        await self._client.zadd(self._keys.deadlines, {"j00-w": 1, "j00-q": 1})
-        await again(lambda: self._keeper.expire("00"))
-        await again(lambda: self._keeper.retention("00", ["j00-w"]))
-
-    async def _late(self) -> None:
-        """What comes after the reaper."""
-        for name in ("x", "y", "z"):
-            await self._submit(name, "c")
-        next_one, released, failed = await self._take(3, "c")
-        await self._client.zadd(self._keys.leases, dict.fromkeys(("j00-x", "j00-y", "j00-z"), 1))
-        heard_ms = await self._direct.keeper.server_time_ms()
-        await again(lambda: self._keeper.reap("00", heard_ms))
-        await self._commit(next_one, following="b")
-        await again(lambda: self._worker.release("00", [Release(released.job, released.fence, REASON)]))
-        await again(lambda: self._worker.fail("00", [fail_of(failed)]))
-
-
-async def again(call: Callable[[], Awaitable[Reply]]) -> Reply:
-    """What every caller does with a call that was not answered."""
-    return await persist(call, patience_s=10)
 
 
 @asynccontextmanager
