@@ -4,10 +4,14 @@ import argparse
 from pathlib import Path
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """What every subcommand takes."""
-    parser.add_argument("--json", action="store_true", help="machine-readable output on stdout")
-    parser.add_argument("--data", metavar="DIR", type=Path, help="the data directory (REELWAY_DATA_DIR)")
+def add_common(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """What every subcommand takes. `default` (argparse.SUPPRESS) is for a verb of a subcommand that has them too."""
+    parser.add_argument(
+        "--json", action="store_true", default=default or False, help="machine-readable output on stdout"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, default=default, help="the data directory (REELWAY_DATA_DIR)"
+    )
 
 
 def add_wish(parser: argparse.ArgumentParser) -> None:

@@ -80,20 +80,20 @@ class GatewayClient:
     def submit(self, body: Mapping[str, str], idempotency_key: str) -> Job:
         """`POST /v1/jobs`: the accepted job, or the one that the same key made before."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
-        return read_job(self._ask("POST", "/v1/jobs", json.dumps(body).encode(), headers))
+        return read_job(self.ask("POST", "/v1/jobs", json.dumps(body).encode(), headers))
 
     def job(self, job: str) -> Job:
         """`GET /v1/jobs/{id}`."""
-        return read_job(self._ask("GET", f"/v1/jobs/{quote(job, safe='')}"))
+        return read_job(self.ask("GET", f"/v1/jobs/{quote(job, safe='')}"))
 
     def jobs(self, parameters: Mapping[str, str]) -> JobList:
         """`GET /v1/jobs`: one page."""
         path = f"/v1/jobs?{urlencode(parameters)}" if parameters else "/v1/jobs"
-        return msgspec.json.decode(self._ask("GET", path), type=JobList)
+        return msgspec.json.decode(self.ask("GET", path), type=JobList)
 
     def cancel(self, job: str) -> Job:
         """`POST /v1/jobs/{id}/cancel`: the job as it is now, perhaps still running with the wish to end recorded."""
-        return read_job(self._ask("POST", f"/v1/jobs/{quote(job, safe='')}/cancel", b""))
+        return read_job(self.ask("POST", f"/v1/jobs/{quote(job, safe='')}/cancel", b""))
 
     def upload(self, path: Path, size_bytes: int, moved: Moved) -> Upload:
         """`POST /v1/uploads` with the file's bytes; `moved` hears how many bytes have gone, also downwards."""
@@ -121,9 +121,8 @@ class GatewayClient:
                 raise _refusal(response, _read_all(response))
         return response
 
-    def _ask(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> bytes:
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+        """One request and the body of its answer, tried again while patience lasts: it must be safe to repeat."""
         patience = self.patience()
         while True:
             try:
@@ -190,6 +189,12 @@ def relative_path(url: str) -> str:
     """The path of an output's address on the same gateway, whether it was given in full or not."""
     parts = urlsplit(urljoin("/", url))
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def read_piece(response: http.client.HTTPResponse) -> bytes:
+    """The next bytes of an answer from `open`; none at its end. Raises `ConnectionLost` when it breaks off."""
+    with _as_lost():
+        return response.read(_PIECE_BYTES)
 
 
 def _connect(url: str) -> http.client.HTTPConnection:

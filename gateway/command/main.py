@@ -22,6 +22,10 @@ COMMANDS = {
     "watch": "follow a job to its end",
     "jobs": "list jobs",
     "cancel": "cancel a job",
+    "dead": "jobs that failed for good: list, show, replay, purge",
+    "workers": "stages, what waits at them, and who works there",
+    "pause": "take nothing more at a stage",
+    "resume": "take work at a stage again",
     "doctor": "check this installation",
     "run": "run roles of a cluster in this process",
 }

@@ -12,7 +12,7 @@ NO_CODES = re.compile(r"REELWAY_|XDG_|PYTHON")
 
 
 def test_every_code_is_explained() -> None:
-    sources = [*ROOT.glob("gateway/command/*.py"), *ROOT.glob("gateway/embedded/*.py")]
+    sources = [*ROOT.glob("gateway/command/**/*.py"), *ROOT.glob("gateway/embedded/*.py")]
     used = {
         code
         for source in sources

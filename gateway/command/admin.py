@@ -1,0 +1,198 @@
+"""What the command asks of `/v1/admin`, and what it reads of the answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http.client import HTTPResponse
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from gateway.command.client import ConnectionLost, GatewayClient, read_piece
+from gateway.command.documents import Failure
+
+Outcome = Literal["replayed", "already", "illegal", "parent", "gone"]
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter; `document` is the API's, byte for byte."""
+
+    job: str
+    stage: str
+    tenant: str
+    kind: str
+    why: str
+    code: str
+    attempt: int
+    crashes: int
+    worker: str
+    host: str
+    fence: str
+    died_at: str
+    error: Failure
+    parent: str | None = None
+
+
+class Letters(msgspec.Struct, frozen=True):
+    """One page of dead letters, newest first."""
+
+    dead: tuple[msgspec.Raw, ...]
+    next: str | None
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many dead letters there are. `matching` is of those that were looked at, all of them if `complete`."""
+
+    rows: int
+    matching: int
+    complete: bool
+    newest_at: str | None
+    groups: tuple["Group", ...]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """How many have these in common."""
+
+    stage: str
+    why: str
+    code: str
+    count: int
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What became of one job."""
+
+    job: str
+    outcome: Outcome
+    state: str
+    start: Literal["here", "first"]
+
+
+class Replays(msgspec.Struct, frozen=True):
+    """One page of them, and the cursor of the next."""
+
+    replays: tuple[Replay, ...]
+    next: str | None
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """One page of purged jobs, and the cursor of the next."""
+
+    purged: tuple[str, ...]
+    next: str | None
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Who paused a stage, when and why."""
+
+    by: str
+    at: str
+    reason: str
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """What waits and runs at one stage."""
+
+    stage: str
+    paused: Pause | None
+    waiting: int
+    running: int
+    workers: int
+    slots: int
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """One worker."""
+
+    name: str
+    stage: str
+    lane: str
+    slots: int
+    running: int
+    draining: bool
+    quarantine: str | None
+    seen_at: str
+
+
+class Stages(msgspec.Struct, frozen=True):
+    """All stages, as they came."""
+
+    stages: tuple[msgspec.Raw, ...]
+    jobs: msgspec.Raw
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """All workers, as they came."""
+
+    workers: tuple[msgspec.Raw, ...]
+
+
+class AdminClient:
+    """Requests of an operator. All are safe to repeat."""
+
+    def __init__(self, client: GatewayClient) -> None:
+        self._client = client
+
+    def letters(self, parameters: Mapping[str, str]) -> Letters:
+        """`GET /v1/admin/dead`: one page."""
+        return msgspec.json.decode(self._get("dead", parameters), type=Letters)
+
+    def letter(self, job: str) -> bytes:
+        """`GET /v1/admin/dead/{job}`: the letter in full, as it came."""
+        return self._get(f"dead/{quote(job, safe='')}", {})
+
+    def count(self, parameters: Mapping[str, str]) -> bytes:
+        """`GET /v1/admin/dead/count`, as it came."""
+        return self._get("dead/count", parameters)
+
+    def export(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """`GET /v1/admin/dead/export`: pieces of JSON lines. Raises ConnectionLost when it breaks off."""
+        with self._open(_path("dead/export", parameters)) as response:
+            while piece := read_piece(response):
+                yield piece
+
+    def replay(self, job: str, how: Mapping[str, Any]) -> Replay:
+        """`POST /v1/admin/dead/{job}/replay`."""
+        return msgspec.json.decode(self._post(f"dead/{quote(job, safe='')}/replay", how), type=Replay)
+
+    def replay_page(self, asked: Mapping[str, Any]) -> Replays:
+        """`POST /v1/admin/dead/replay`: one page."""
+        return msgspec.json.decode(self._post("dead/replay", asked), type=Replays)
+
+    def purge(self, asked: Mapping[str, Any]) -> Purged:
+        """`POST /v1/admin/dead/purge`: named jobs or one page."""
+        return msgspec.json.decode(self._post("dead/purge", asked), type=Purged)
+
+    def stages(self) -> Stages:
+        """`GET /v1/admin/stages`."""
+        return msgspec.json.decode(self._get("stages", {}), type=Stages)
+
+    def workers(self) -> Workers:
+        """`GET /v1/admin/workers`."""
+        return msgspec.json.decode(self._get("workers", {}), type=Workers)
+
+    def pause(self, stage: str, reason: str) -> bytes:
+        """`POST /v1/admin/stages/{stage}/pause`, as it came."""
+        return self._post(f"stages/{quote(stage, safe='')}/pause", {"reason": reason})
+
+    def resume(self, stage: str) -> bytes:
+        """`POST /v1/admin/stages/{stage}/resume`, as it came."""
+        return self._post(f"stages/{quote(stage, safe='')}/resume", {})
+
+    def _open(self, path: str) -> HTTPResponse:
+        patience = self._client.patience()
+        while True:
+            try:
+                return self._client.open("GET", path, {})
+            except ConnectionLost as lost:
+                patience.wait(lost)
+
+    def _get(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        return self._client.ask("GET", _path(path, parameters))
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        return self._client.ask("POST", _path(path, {}), json.dumps(body).encode())
+
+
+def _path(path: str, parameters: Mapping[str, str]) -> str:
+    return f"/v1/admin/{path}?{urlencode(parameters)}" if parameters else f"/v1/admin/{path}"

@@ -1,0 +1,53 @@
+"""`reelway dead list`: the newest dead letters."""
+
+import argparse
+import sys
+
+import msgspec
+
+from gateway.command.admin import AdminClient, Letter
+from gateway.command.client import GatewayClient
+from gateway.command.connection import Connection, load_settings
+from gateway.command.dead.selection import add_filter, filter_of, positive
+from gateway.command.failure import ExitCode
+
+_MOST_OF_A_PAGE = 100
+_letter = msgspec.json.Decoder(Letter)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `dead list`."""
+    parser.add_argument("--limit", metavar="N", type=positive, default=20, help="how many at most; default 20")
+    add_filter(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, newest first."""
+    wanted = filter_of(arguments)
+    with Connection(load_settings(arguments.data)) as connection:
+        found, has_more = _read(AdminClient(GatewayClient(connection)), wanted, arguments.limit)
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode({"dead": found}).decode() + "\n")
+        return ExitCode.DONE
+    for document in found:
+        sys.stdout.write(_line(_letter.decode(document)) + "\n")
+    if has_more:
+        sys.stderr.write(f"these are the newest {len(found)}; `reelway dead count` counts them, --limit shows more\n")
+    return ExitCode.DONE
+
+
+def _read(client: AdminClient, wanted: dict[str, str], limit: int) -> tuple[list[msgspec.Raw], bool]:
+    found: list[msgspec.Raw] = []
+    cursor: str | None = None
+    while True:
+        parameters = wanted | {"limit": str(min(limit - len(found), _MOST_OF_A_PAGE))}
+        page = client.letters(parameters | ({"cursor": cursor} if cursor else {}))
+        found += page.dead
+        cursor = page.next
+        if cursor is None or len(found) >= limit:
+            return found, cursor is not None
+
+
+def _line(letter: Letter) -> str:
+    place = f"{letter.stage} {letter.why}"
+    return f"{letter.job}  {letter.died_at}  {place:<22} {letter.code:<20} {letter.tenant}"

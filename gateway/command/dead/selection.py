@@ -1,0 +1,81 @@
+"""Which dead letters a command means: the options of a filter, and jobs named one by one."""
+
+import argparse
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.command.failure import CommandFailure, ExitCode
+
+FILTERS = ("stage", "tenant", "kind", "code", "why", "since", "until")
+_AGE = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def add_filter(parser: argparse.ArgumentParser) -> None:
+    """The options of a filter."""
+    group = parser.add_argument_group(
+        "which of them", "TIME is an age such as 90s, 15m, 6h or 7d, or 2026-01-31T12:00:00Z"
+    )
+    group.add_argument("--stage", metavar="STAGE", help="those that died at this stage: ingest, fetch, transcode, …")
+    group.add_argument("--tenant", metavar="TENANT", help="those of this tenant")
+    group.add_argument("--kind", metavar="KIND", help="jobs of this kind: media or delivery")
+    group.add_argument("--code", metavar="CODE", help="those whose last error has this code")
+    group.add_argument("--why", metavar="WHY", help="permanent, transient, stalled, crash_loop or child")
+    group.add_argument("--since", metavar="TIME", type=_time, help="those that died at this time or later")
+    group.add_argument(
+        "--until", "--older-than", metavar="TIME", type=_time, help="those that died at this time or earlier"
+    )
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Jobs by name, or a filter, or all of them."""
+    parser.add_argument("job", metavar="JOB", nargs="*", help="a job's id; several may be given")
+    parser.add_argument("--all", action="store_true", help="every dead letter, where no filter is given")
+    add_filter(parser)
+
+
+def filter_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """The filter that the options make, as the API has it."""
+    return {name: value for name in FILTERS if (value := getattr(arguments, name)) is not None}
+
+
+def check_choice(arguments: argparse.Namespace) -> dict[str, str] | None:
+    """The filter, or None when jobs are named. Raises CommandFailure when neither or both is the case."""
+    chosen = filter_of(arguments)
+    if arguments.job and (chosen or arguments.all):
+        raise _usage("Jobs are named and a filter is given.", "Give either the one or the other.")
+    if not (arguments.job or chosen or arguments.all):
+        raise _usage("No job is named and no filter is given.", "Name jobs, give a filter, or say --all.")
+    return None if arguments.job else chosen
+
+
+def positive(text: str) -> int:
+    """A count."""
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        message = f"`{text}` is no number from 1 on"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _time(text: str) -> str:
+    """The time as the API has it."""
+    if age := _AGE.fullmatch(text):
+        at = datetime.fromtimestamp(time.time() - int(age[1]) * _SECONDS[age[2]], UTC)
+    else:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            message = f"`{text}` is neither an age such as 7d nor a time such as 2026-01-31T12:00:00Z"
+            raise argparse.ArgumentTypeError(message) from None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _usage(message: str, suggestion: str) -> CommandFailure:
+    return CommandFailure(ExitCode.USAGE, "USAGE", message, suggestion)
+
+
+def without(values: dict[str, Any]) -> dict[str, Any]:
+    """Without what was not asked for."""
+    return {name: value for name, value in values.items() if value is not None}
