@@ -5,11 +5,12 @@
 //!              └── beats (own thread) until the end is answered
 //! ```
 //!
-//! `room` is what runs, `shard` what is reached together, `stopping` the end.
+//! `room` is what runs, `shard` what is reached together, `taking` the loop, `stopping` its end.
 
 mod room;
 mod shard;
 mod stopping;
+mod taking;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,20 +20,20 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, at, never, select, unbounded};
-use redis::RedisResult;
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use self::{room::Room, shard::Shard};
 use crate::{
-    connection::{Link, means_wait},
+    connection::Link,
     doorbell::Ring,
     execution::{Control, Execution, Watch},
+    family::Family,
     handler::{FailurePolicy, Handler, Task},
     keys::{Partitions, new_nonce},
     options::{ActorOptions, KernelOptions, RedisOptions, seconds},
-    order::{Order, inboxes},
+    order::Order,
     presence::{Facts, Presence},
-    worker::{Ask, Grant, ITEMS_PER_CALL, Taken, Worker},
+    worker::Grant,
 };
 
 /// What an actor needs to run.
@@ -75,7 +76,17 @@ pub fn run(setup: Setup, signals: &Receiver<()>) -> io::Result<()> {
         order: Order::new(&setup.partitions),
         rung: (0..setup.partitions.count()).collect(),
         unanswered: BTreeMap::new(),
-        room: Room::new(setup.actor.concurrency),
+        room: Room::new(if setup.kernel.quarantine.is_empty() {
+            setup.actor.concurrency
+        } else {
+            // What lost its workers before has this one to itself.
+            1
+        }),
+        family: Arc::new(Family {
+            redis: setup.redis.clone(),
+            partitions: setup.partitions.clone(),
+            kernel: setup.kernel.clone(),
+        }),
         ready: false,
         presence,
         setup,
@@ -120,149 +131,25 @@ struct Actor<'a> {
     /// Redis has answered a take.
     ready: bool,
     presence: Presence,
+    family: Arc<Family>,
     signals: &'a Receiver<()>,
     rings: Receiver<Ring>,
     ended_sender: Sender<u64>,
     ended: Receiver<u64>,
 }
 
-/// A drain has begun.
-struct Draining;
-
 impl Actor<'_> {
-    /// Takes from every sound partition that rang, until none gives or there is no room.
-    fn take_what_rang(&mut self) -> Result<(), Draining> {
-        loop {
-            while let Ok(run) = self.ended.try_recv() {
-                self.forget(run);
-            }
-            if self.signals.try_recv() != Err(TryRecvError::Empty) {
-                return Err(Draining);
-            }
-            let mut candidates = self.order.partitions();
-            candidates.retain(|one| self.rung.contains(one) && self.shard(*one).is_sound());
-            let Some(partition) = candidates.first().copied() else {
-                return Ok(());
-            };
-            if self.room.free() == 0 {
-                return Ok(());
-            }
-            match self.take(partition, self.room.free().min(ITEMS_PER_CALL)) {
-                Ok(taken) => self.took(partition, taken),
-                Err(error) => {
-                    let stage = self.setup.handler.stage();
-                    if means_wait(&error) {
-                        tracing::warn!(stage, error = %error, "actor.disconnected");
-                    } else {
-                        tracing::error!(stage, error = %error, "actor.take_refused");
-                    }
-                    self.shard(partition).broke();
-                }
-            }
-        }
-    }
-
-    /// Takes once.
-    fn take(&mut self, partition: usize, want: usize) -> RedisResult<Taken> {
-        let keys = self.setup.partitions.keys(partition);
-        let stage = self.setup.handler.stage();
-        let ask = Ask {
-            worker: self.name.clone(),
-            // Kept until it is answered: a take whose reply was lost is repeated under the same nonce and
-            // finds its grants.
-            nonce: self
-                .unanswered
-                .entry(partition)
-                .or_insert_with(new_nonce)
-                .clone(),
-            inboxes: inboxes(
-                keys,
-                stage,
-                &self.setup.actor.lane,
-                &self.setup.kernel.quarantine,
-            ),
-            want,
-            holding: self.room.holding(),
-        };
-        let taken = self.link.once(keys.slot, |connection| {
-            Worker {
-                connection,
-                options: &self.setup.kernel,
-            }
-            .take(keys, &ask)
-        })?;
-        self.unanswered.remove(&partition);
-        Ok(taken)
-    }
-
-    fn took(&mut self, partition: usize, taken: Taken) {
-        let granted = !taken.grants.is_empty();
-        for grant in taken.grants {
-            self.start(partition, grant);
-        }
-        let paused = taken
-            .paused
-            .iter()
-            .any(|stage| stage == self.setup.handler.stage());
-        self.shard(partition)
-            .answered(partition, taken.bells, paused);
-        if taken.clear {
-            self.room.clear();
-        }
-        if granted {
-            self.order.gave(partition);
-        } else if !taken.clear {
-            self.rung.remove(&partition);
-        }
-        if !self.ready {
-            self.ready = true;
-            tracing::info!(stage = self.setup.handler.stage(), "actor.ready");
-        }
-    }
-
-    /// Waits until something rings or ends, or there is something to look at.
-    fn wait(&mut self) -> Result<(), Draining> {
-        for shard in &mut self.shards {
-            if self.rung.iter().all(|one| !shard.partitions.contains(one)) {
-                shard.listen(&self.setup.partitions);
-            }
-        }
-        let wakes_at = self.shards.iter().filter_map(Shard::wakes_at).min();
-        select! {
-            recv(self.rings) -> ring => if let Ok(ring) = ring { self.rang(ring) },
-            recv(self.ended) -> run => if let Ok(run) = run { self.forget(run) },
-            recv(self.signals) -> _ => return Err(Draining),
-            recv(wakes_at.map_or_else(never, at)) -> _ => {}
-        }
-        let beat = self.setup.kernel.beat();
-        for shard in &mut self.shards {
-            let holds = self.room.holds_of(&shard.partitions);
-            self.rung.extend(shard.look(holds, beat));
-        }
-        Ok(())
-    }
-
-    fn rang(&mut self, (number, inboxes): Ring) {
-        let shard = &mut self.shards[number];
-        match inboxes {
-            Ok(inboxes) => self
-                .rung
-                .extend(shard.rang(&inboxes, &self.setup.partitions)),
-            Err(error) => {
-                let stage = self.setup.handler.stage();
-                tracing::warn!(stage, error = %error, "actor.disconnected");
-                shard.rang_badly();
-            }
-        }
-    }
-
     fn start(&mut self, partition: usize, grant: Grant) {
         let shard = self.shard(partition);
         let (beats, ends) = (Arc::clone(&shard.beats), shard.ends.clone());
         let (control, stopped) = Control::pair();
         let run = self.room.enter(partition, grant.crashes, control.clone());
         self.presence.running(self.room.holding());
-        let task = Arc::new(Task::new(grant, Arc::clone(&beats)));
+        let task = Arc::new(Task::new(
+            grant,
+            Arc::clone(&beats),
+            Arc::clone(&self.family),
+        ));
         beats.hold(
             &task,
             Box::new({

@@ -192,7 +192,7 @@ impl Beats {
         for (partition, items) in by_partition {
             for page in items.chunks(ITEMS_PER_CALL) {
                 let beats: Vec<Beat> = page.iter().map(|item| item.beat.clone()).collect();
-                let pulses = link.once(self.partitions.keys(partition).slot, |connection| {
+                let pulses = link.once(self.partitions.keys(partition).slot(), |connection| {
                     Worker {
                         connection,
                         options: &self.options,

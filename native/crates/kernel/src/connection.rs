@@ -8,11 +8,7 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use redis::{Connection, ErrorKind, RedisError, RedisResult};
 
-use crate::{
-    options::RedisOptions,
-    routes::Routes,
-    topology::{Dialer, Node},
-};
+use crate::{dial::Dialer, options::RedisOptions, routes::Routes, topology::Node};
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
@@ -56,6 +52,11 @@ fn breaks_connection(error: &RedisError) -> bool {
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::AuthenticationFailed => true,
         _ => code(error).is_some_and(|code| WRONG_NODE_CODES.contains(&code)),
     }
+}
+
+/// Whether Redis refused a growing write for want of memory.
+pub(crate) fn is_full(error: &RedisError) -> bool {
+    code(error) == Some("OOM")
 }
 
 /// The code of a server's error. Redis 6.2 writes what a command inside a script was refused for behind

@@ -95,7 +95,7 @@ fn run(
                 let page: Vec<Waiting> = items.drain(..items.len().min(ITEMS_PER_CALL)).collect();
                 answer(page, |endings| {
                     let keys = partitions.keys(partition);
-                    link.persist(keys.slot, |connection| {
+                    link.persist(keys.slot(), |connection| {
                         let mut worker = Worker {
                             connection,
                             options,

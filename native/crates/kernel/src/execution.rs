@@ -224,7 +224,9 @@ impl Execution {
                 };
                 ("commit", self.ends.end(Ending::Commit(commit)))
             }
-            (Some(Stop::Cancel), Err(_)) => ("cancel", self.ends.end(release(CANCELLING))),
+            (Some(Stop::Cancel), Err(_)) | (None, Err(Failure::Unwanted)) => {
+                ("cancel", self.ends.end(release(CANCELLING)))
+            }
             (Some(Stop::GiveBack), Err(_)) => ("release", self.ends.end(release(STOPPING))),
             (Some(Stop::Stalled), Err(_)) => {
                 let seconds = self.watch.stall_timeout.as_secs_f64();

@@ -11,13 +11,18 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::beats::Beats;
-pub use crate::worker::{FailClass, Grant, Outcome};
+pub use crate::worker::{Child, ChildRow, FailClass, Grant, OnChildFailure, Outcome};
+use crate::{
+    beats::Beats,
+    family::{Family, Parent},
+};
 
 /// The code of a failure that nobody foresaw.
 pub const BUG_CODE: &str = "INTERNAL";
 /// The code of a stage that stopped moving.
 pub const STALLED_CODE: &str = "STALLED";
+/// The code of a stage that finds Redis full.
+pub const FULL_CODE: &str = "STORE_FULL";
 
 /// Why a handler has no outcome.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,6 +36,8 @@ pub enum Failure {
     },
     /// It ended because it was interrupted.
     Interrupted,
+    /// Its job is not wanted any more, as Redis told it.
+    Unwanted,
 }
 
 /// What follows from a failure: the arguments of `fail`.
@@ -86,6 +93,7 @@ pub struct Task {
     interrupter: Mutex<Option<Sender<Infallible>>>,
     interruption: Receiver<Infallible>,
     beats: Arc<Beats>,
+    family: Arc<Family>,
 }
 
 impl fmt::Debug for Task {
@@ -95,7 +103,7 @@ impl fmt::Debug for Task {
 }
 
 impl Task {
-    pub(crate) fn new(grant: Grant, beats: Arc<Beats>) -> Self {
+    pub(crate) fn new(grant: Grant, beats: Arc<Beats>, family: Arc<Family>) -> Self {
         let (interrupter, interruption) = bounded(0);
         Self {
             report: Mutex::new(Report {
@@ -107,6 +115,7 @@ impl Task {
             interrupter: Mutex::new(Some(interrupter)),
             interruption,
             beats,
+            family,
         }
     }
 
@@ -115,6 +124,29 @@ impl Task {
     #[must_use]
     pub fn interruption(&self) -> Receiver<Infallible> {
         self.interruption.clone()
+    }
+
+    /// Creates children, which begin at once; the stage then ends with [`Outcome::Split`]. Repeat-safe by
+    /// their numbers. Fails with [`FULL_CODE`] when Redis is full, and as unwanted when the job is.
+    pub fn spawn(
+        &self,
+        children: &[Child],
+        on_child_failure: OnChildFailure,
+    ) -> Result<(), Failure> {
+        self.family
+            .spawn(&self.parent(), children, on_child_failure)
+    }
+
+    /// How the children numbered from `first` on stand, in order.
+    pub fn children(&self, first: u32, count: u32) -> Result<Vec<ChildRow>, Failure> {
+        self.family.children(&self.parent(), first, count)
+    }
+
+    fn parent(&self) -> Parent<'_> {
+        Parent {
+            grant: &self.grant,
+            interruption: &self.interruption,
+        }
     }
 
     /// Reports overall percent and a JSON object, at any rate. Without `moved` it does not calm the

@@ -7,9 +7,10 @@ use redis::{Connection, ErrorKind, RedisError, RedisResult};
 
 use crate::{
     connection::{Backoff, Link, means_wait},
+    dial::certificates,
     keys::{Partitions, slot},
     options::RedisOptions,
-    topology::{Topology, certificates},
+    topology::Topology,
 };
 
 /// The format of the data in Redis that this program reads.

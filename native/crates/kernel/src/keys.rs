@@ -12,8 +12,7 @@ pub(crate) const SYSTEM: &str = "rw:{sys}:";
 pub struct Keys {
     /// Prefix of every key of the partition.
     pub root: String,
-    /// The slot of all of them in a Cluster.
-    pub(crate) slot: u16,
+    slot: u16,
 }
 
 impl Keys {
@@ -23,6 +22,12 @@ impl Keys {
             slot: slot(&tag),
             root: format!("rw:{{{tag}}}:"),
         }
+    }
+
+    /// The slot of all its keys in a Cluster.
+    #[must_use]
+    pub fn slot(&self) -> u16 {
+        self.slot
     }
 
     /// KEYS 1..8 of every verb (see `lua/parts/context.lua`).

@@ -6,10 +6,10 @@
 //! - [`keys`]: partitions and the names of keys.
 //! - [`scripts`]: the Lua verbs, compiled in.
 //! - [`connection`]: connections, and which errors mean "wait"; `topology`: where Redis is; `routes`: which
-//!   node has the slot, or is the primary.
+//!   node has the slot, or is the primary; `dial`: making one connection.
 //! - [`worker`]: the verbs as typed calls; every verb is a list. `items` and `children` are what travels in
 //!   them, `replies` what comes back.
-//! - [`handler`]: what a stage is to its author.
+//! - [`handler`]: what a stage is to its author; `family`: how its job has children.
 //! - [`beats`]: heartbeats, in a thread of their own with a connection of their own.
 //! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job.
 //! - [`actor`]: the loop around them; `order`: in which order it reads; `presence`: says that it is there.
@@ -19,9 +19,11 @@ pub mod actor;
 pub mod beats;
 mod children;
 pub mod connection;
+mod dial;
 mod doorbell;
 mod ends;
 mod execution;
+mod family;
 pub mod handler;
 pub mod installation;
 mod items;

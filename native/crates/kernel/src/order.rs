@@ -19,6 +19,12 @@ impl Order {
         self.partitions.clone()
     }
 
+    /// The partition is read next.
+    pub(crate) fn first(&mut self, partition: usize) {
+        self.partitions.retain(|one| *one != partition);
+        self.partitions.insert(0, partition);
+    }
+
     /// The partition gave work: the others come first from now on.
     pub(crate) fn gave(&mut self, partition: usize) {
         if let Some(position) = self.partitions.iter().position(|one| *one == partition) {
@@ -63,6 +69,8 @@ mod tests {
         assert_eq!(order.partitions(), [2, 3, 0, 1]);
         order.gave(3);
         assert_eq!(order.partitions(), [0, 1, 2, 3]);
+        order.first(2);
+        assert_eq!(order.partitions(), [2, 0, 1, 3]);
     }
 
     #[test]

@@ -12,8 +12,9 @@ use redis::{
 };
 
 use crate::{
+    dial::Dialer,
     options::RedisOptions,
-    topology::{Dialer, Node, Topology},
+    topology::{Node, Topology},
 };
 
 /// First slot, last slot, primary.

@@ -130,7 +130,7 @@ impl Shard {
         }
         self.listening = true;
         self.doorbell.listen(Bells {
-            slot: partitions.keys(self.partitions[0]).slot,
+            slot: partitions.keys(self.partitions[0]).slot(),
             inboxes,
             block: if self.paused.is_empty() { BLOCK } else { PAUSE },
         });

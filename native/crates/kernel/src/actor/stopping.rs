@@ -64,7 +64,7 @@ impl Actor<'_> {
                 })
                 .collect();
             let keys = self.setup.partitions.keys(partition);
-            let released = self.link.once(keys.slot, |connection| {
+            let released = self.link.once(keys.slot(), |connection| {
                 Worker {
                     connection,
                     options: &self.setup.kernel,

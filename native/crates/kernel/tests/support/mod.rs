@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod running;
+pub(crate) mod servers;
 
 use std::{
     collections::HashMap,
@@ -66,12 +67,13 @@ impl Server {
 
     pub(crate) fn options(&self) -> RedisOptions {
         RedisOptions {
-            url: format!(
-                "unix://{}",
-                self.directory.path().join("redis.sock").display()
-            ),
+            url: format!("unix://{}", self.socket().display()),
             ..RedisOptions::default()
         }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
     }
 
     /// A connection, as soon as the server answers.
@@ -157,7 +159,18 @@ pub(crate) fn call(
     keys: &[String],
     arguments: &[String],
 ) -> redis::RedisResult<Value> {
-    let declared = partition().declared();
+    call_in(connection, &partition(), verb, keys, arguments)
+}
+
+/// Calls any verb on a partition.
+pub(crate) fn call_in(
+    connection: &mut Connection,
+    partition: &Keys,
+    verb: &str,
+    keys: &[String],
+    arguments: &[String],
+) -> redis::RedisResult<Value> {
+    let declared = partition.declared();
     redis::cmd("EVAL")
         .arg(assembled(verb))
         .arg(declared.len() + keys.len())
@@ -180,12 +193,23 @@ pub(crate) fn submit(connection: &mut Connection, job: &str, input: &str) {
 
 /// Accepts a job of the stage.
 pub(crate) fn submit_to(connection: &mut Connection, job: &str, stage: &str, input: &str) {
+    submit_in(connection, &partition(), job, stage, input);
+}
+
+/// Accepts a job of the stage in the partition.
+pub(crate) fn submit_in(
+    connection: &mut Connection,
+    keys: &Keys,
+    job: &str,
+    stage: &str,
+    input: &str,
+) {
     let arguments = [
         job, "default", "media", stage, "cpu", "", "normal", "1", "86400000", "0", "", "86400000",
         "100000", "1000000", "{}", input, "[]",
     ]
     .map(str::to_owned);
-    call(connection, "submit", &[partition().job(job)], &arguments).unwrap();
+    call_in(connection, keys, "submit", &[keys.job(job)], &arguments).unwrap();
 }
 
 pub(crate) fn hash(connection: &mut Connection, job: &str) -> HashMap<String, String> {

@@ -11,7 +11,7 @@ use reelway_kernel::{
     actor::{self, Setup},
     handler::{Decision, FailClass, Failure, FailurePolicy, Handler, Outcome, Task},
     keys::Partitions,
-    options::{ActorOptions, KernelOptions},
+    options::{ActorOptions, KernelOptions, RedisOptions},
 };
 
 use super::{Server, call, partition};
@@ -73,24 +73,33 @@ impl Running {
         change: impl FnOnce(&mut ActorOptions),
         work: impl Fn(&Task) -> Result<Outcome, Failure> + Send + Sync + 'static,
     ) -> Self {
-        let mut options = ActorOptions {
-            concurrency: 2,
-            drain_grace_s: 10.0,
-            ..ActorOptions::default()
-        };
-        change(&mut options);
-        let setup = Setup {
-            redis: server.options(),
-            partitions: Partitions::new(1),
+        Self::start_with(server.options(), 1, |setup| change(&mut setup.actor), work)
+    }
+
+    /// The same for any Redis and any number of partitions.
+    pub(crate) fn start_with(
+        redis: RedisOptions,
+        partitions: u32,
+        change: impl FnOnce(&mut Setup),
+        work: impl Fn(&Task) -> Result<Outcome, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        let mut setup = Setup {
+            redis,
+            partitions: Partitions::new(partitions),
             kernel: KernelOptions {
                 lease_s: 1.0,
                 beat_s: 0.25,
                 ..KernelOptions::default()
             },
-            actor: options,
+            actor: ActorOptions {
+                concurrency: 2,
+                drain_grace_s: 10.0,
+                ..ActorOptions::default()
+            },
             handler: Arc::new(Stage(Box::new(work))),
             policy: Arc::new(Policy),
         };
+        change(&mut setup);
         let (signals, heard) = unbounded();
         let thread = thread::spawn(move || actor::run(setup, &heard).unwrap());
         Self { signals, thread }
