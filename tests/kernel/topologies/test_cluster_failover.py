@@ -1,0 +1,111 @@
+"""A Redis Cluster of three primaries and three replicas: a pipeline runs on it, and goes on when a primary is lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from actors.kernel import read_job
+from tests.gateway.sse_client import SseClient
+from tests.kernel.stages import eventually
+from tests.kernel.topologies.scene import KEY, TENANT, Scene
+from tests.kernel.topologies.servers import Cluster, Server, cut_off, running
+
+LONGEST_GAP_S = 6.0
+"""Node timeout 1 s, election, learning; with the slack of a busy machine."""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster of this test's own, with a replica for each primary."""
+    with running(Cluster(replicas=True)) as started:
+        yield started
+
+
+async def promoted(cluster: Cluster, lost: Server, within_s: float = 15.0) -> None:
+    """Returns when the replica of `lost` serves its slots."""
+    replica = cluster.replica_of(lost)
+
+    async def serves() -> bool:
+        return bool(replica.call("ROLE")[0] == b"master")
+
+    await eventually(serves, within_s, lambda: "the replica was not promoted")
+
+
+async def test_a_pipeline_runs_over_all_partitions(cluster: Cluster, tmp_path: Path) -> None:
+    scene = Scene(cluster.url, tmp_path)
+    async with scene.running() as load:
+        async with load.running():
+            await load.more(100)
+        assert await scene.check(load) == 0
+        assert {scene.partitions.of_job(job) for job in load.accepted} == set(scene.partitions)
+        ours = next(job for job, submission in load.accepted.items() if submission.tenant == TENANT)
+        stream = await SseClient.open(scene.gateway.port, ours, KEY)
+        assert (await stream.until("snapshot")).data["data"]["state"] == "completed"
+        stream.abort()
+
+
+@pytest.mark.heavy
+async def test_a_primary_is_killed_and_what_only_it_had_is_told_and_made_again(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """The worst case: the replica had not heard of the primary's last second."""
+    scene = Scene(cluster.url, tmp_path)
+    keys = scene.partitions.keys(scene.partitions.of_tenant(TENANT))
+    lost = cluster.serving(keys.root)
+    async with scene.running() as load:
+        async with load.running():
+            await load.more(100)
+            known = await load.park("known")
+            replica = cluster.replica_of(lost)
+            await eventually(lambda: _has(replica, keys.job(known)))
+            watcher = await SseClient.open(scene.gateway.port, known, KEY)
+            await watcher.until("snapshot")
+            cut_off(lost)
+            doomed = await load.park("doomed")
+            orphan = await SseClient.open(scene.gateway.port, doomed, KEY)
+            await orphan.until("snapshot")
+            await load.more(50)
+            killed_s = monotonic()
+            lost.kill()
+            await promoted(cluster, lost)
+            promoted_s = monotonic()
+            await load.more(100)
+        assert (await watcher.until("resync")).data["data"]["state"] == "queued"
+        assert [frame.event for frame in await orphan.rest()][-1] == "end"
+        assert await read_job(scene.client, scene.partitions, doomed) is None
+        assert await load.park("known") == known
+        assert await load.park("doomed") != doomed
+        assert await scene.check(load) > 0
+        assert load.measured(promoted_after_s=promoted_s - killed_s) < LONGEST_GAP_S
+        watcher.abort()
+
+
+async def _has(server: Server, key: str) -> bool:
+    with server.client() as client:
+        client.execute_command("READONLY")  # type: ignore[no-untyped-call]
+        return bool(client.exists(key))
+
+
+@pytest.mark.heavy
+async def test_a_primary_that_freezes_holds_nobody_up_once_its_replica_serves(cluster: Cluster, tmp_path: Path) -> None:
+    """Its connections stay open and its kernel still accepts new ones; what comes back of it is a replica."""
+    scene = Scene(cluster.url, tmp_path)
+    lost = cluster.serving(scene.partitions.keys(scene.partitions.of_tenant(TENANT)).root)
+    async with scene.running() as load:
+        async with load.running():
+            await load.more(100)
+            frozen_s = monotonic()
+            lost.freeze()
+            try:
+                await promoted(cluster, lost)
+                promoted_s = monotonic()
+                await load.more(100)
+            finally:
+                lost.thaw()
+            await load.more(100)
+        await scene.check(load)
+        assert load.measured(promoted_after_s=promoted_s - frozen_s) < LONGEST_GAP_S
+
+
