@@ -105,6 +105,7 @@ class FetchSettings(StageSettings, frozen=True):
 
 
 class TranscodeSettings(StageSettings, frozen=True):
+    lane: Annotated[Literal["cpu", "gpu"], Meta(description="whose work it takes; one process serves one lane")] = "cpu"
     concurrency: Annotated[int, Meta(ge=1, le=1000)] = 1
     budget: Annotated[int, Meta(ge=1)] = 2
 

@@ -39,6 +39,7 @@ def native_settings(settings: Settings) -> dict[str, Any]:
         "ffmpeg": str(require_ffmpeg(settings.media)),
         "scratch_dir": str(settings.scratch_dir),
         "actor": {
+            "lane": stage.lane,
             "concurrency": stage.concurrency,
             "stall_timeout_s": stage.stall_timeout_s,
             "kill_grace_s": stage.kill_grace_s,
