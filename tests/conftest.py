@@ -33,6 +33,8 @@ class RedisServer:
         self.socket = self.directory / "redis.sock"
         self.url = f"unix://{self.socket}"
         self.extra = extra
+        self.environ: dict[str, str] = {}
+        """Added to the environment of the server."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -41,7 +43,8 @@ class RedisServer:
             "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
             *self.extra,
         ]  # fmt: skip
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        environ = os.environ | self.environ
+        self.process = subprocess.Popen(arguments, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         self.wait()
 
     def wait(self, within_s: float = 10.0) -> None:

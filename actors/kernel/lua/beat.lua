@@ -6,8 +6,7 @@
 -- Reply    one status an item: OK | CANCEL (stop and report) | DEADLINE (expired) | FENCED (not yours any more)
 -- Repeat   harmless.
 --
--- A beat under a fence that was reaped proves that the worker lives: the crash it was charged is given back, once, and
--- while nobody has taken the job again so is the lease.
+-- A beat under a fence that was reaped proves that the worker lives, see part `resume`.
 
 local lease = tonumber(ARGV[FIRST])
 local statuses = {}
@@ -30,23 +29,10 @@ local function report(job, percent, progress)
   end
 end
 
-local function resume(job, fence)
-  leave(job)
-  job.state, job.ended, job.crashes, job.reason = 'running', 'returned ' .. fence, math.max(0, job.crashes - 1), ''
-  event(job, 'job.resumed', '{"stage":"' .. job.stage .. '"}')
-  write(job, 'ended', job.ended, 'crashes', job.crashes)
-end
-
 local function beat(id, fence, percent, progress)
   local job = read(id)
   if not job then return 'FENCED' end
-  if job.ended == 'reap ' .. fence and not TERMINAL[job.state] then
-    if job.fence ~= fence then
-      redis.call('HSET', job.key, 'crashes', math.max(0, job.crashes - 1), 'ended', 'returned ' .. fence)
-      return 'FENCED'
-    end
-    resume(job, fence)
-  end
+  resume(job, fence)
   if job.fence ~= fence then return 'FENCED' end
   if job.state == 'running' then
     if orphaned(job) then

@@ -9,7 +9,8 @@
 --           bells   inbox, last delivered id, …: where to listen for new work; empty when something was granted
 --           paused  stages that were asked for and are paused: their inboxes were not read
 --           clear   1: a job waits in `alone`, and this worker is to take nothing until it holds nothing
--- Repeat    the same nonce renews the fences it granted and answers those that still stand.
+-- Repeat    the same nonce renews the fences it granted, as `beat` does, and answers those that still stand: a worker whose
+--           reply was lost while its leases ran out has cost nothing.
 --
 -- The job hash decides. A hint whose job is not queued with exactly this entry in exactly this inbox is stale and is
 -- dropped, so lost, doubled and resurrected entries start nothing. Reading and granting are one script: there is no
@@ -32,18 +33,22 @@ local function grant(job)
   row('leases', job.id, NOW + lease)
 end
 
+shrink_first()
+
+local function grant_again(id, fence)
+  local job = read(id)
+  if not job then return end
+  resume(job, fence)
+  if job.state == 'running' and job.fence == fence then grant(job) end
+end
+
 local earlier = redis.call('GET', KEYS[9])
 if earlier then
-  for id, fence in string.gmatch(earlier, '(%S+) (%S+)') do
-    local job = read(id)
-    if job and job.state == 'running' and job.fence == fence then grant(job) end
-  end
-  shrink_first()
+  for id, fence in string.gmatch(earlier, '(%S+) (%S+)') do apart(id, grant_again, id, fence) end
+  settle()
   flush()
   return { grants, bells, paused, clear }
 end
-
-shrink_first()
 
 local function start(job)
   job.takes = job.takes + 1
