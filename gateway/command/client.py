@@ -192,9 +192,12 @@ def relative_path(url: str) -> str:
 
 
 def read_piece(response: http.client.HTTPResponse) -> bytes:
-    """The next bytes of an answer from `open`; none at its end. Raises `ConnectionLost` when it breaks off."""
+    """The next bytes of an answer from `open`, as they come; none at its end. Raises `ConnectionLost` when it breaks off."""
     with _as_lost():
-        return response.read(_PIECE_BYTES)
+        piece = response.read1(_PIECE_BYTES)
+        if not piece and response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return piece
 
 
 def _connect(url: str) -> http.client.HTTPConnection:

@@ -1,6 +1,7 @@
 """`reelway dead`, `workers`, `pause` and `resume` against real processes."""
 
 import asyncio
+import http.client
 import json
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from actors.kernel import Partitions, RedisOptions, connect, read_log
+from actors.kernel import Partitions, RedisOptions, connect, new_nonce, read_log
+from tests.command.breaking_server import Request, breaking_server
 from tests.command.pacing import paced_site
 from tests.command.reelway import LOOPBACK, Ended, Reelway, finish
 from tests.command.waiting import wait_for
@@ -29,6 +31,7 @@ class Cluster:
 
     def __init__(self, folder: Path, server: RedisServer, port: int) -> None:
         self.server = server
+        self.port = port
         self.host = Reelway(
             folder,
             {
@@ -84,6 +87,20 @@ class Cluster:
             return jobs
 
         return asyncio.run(make())
+
+    def die_again(self, count: int) -> None:
+        """So many replayed jobs fail once more, later than they did before."""
+
+        async def fail() -> None:
+            client = connect(RedisOptions(url=self.server.url))
+            worker = ScriptedWorker(client, PARTITIONS)
+            inbox = PARTITIONS.keys(PARTITIONS.of_tenant("ann")).inbox("ingest", "cpu", "normal")
+            partition = PARTITIONS.of_tenant("ann")
+            for grant in (await worker.worker.take(partition, [inbox], count, new_nonce())).grants:
+                await worker.fail(grant)
+            await client.aclose()
+
+        asyncio.run(fail())
 
     def replays(self, jobs: list[str]) -> Counter[int]:
         """How many jobs were replayed how often."""
@@ -151,18 +168,64 @@ def test_replaying_by_filter(cluster: Cluster) -> None:
 
 
 def test_an_interrupted_replay_goes_on_with_the_rest(cluster: Cluster) -> None:
-    jobs = cluster.dead(*("ann" for _ in range(8)))
-    process = cluster.user.start("dead", "replay", "--all", "--rate", "2", "--json")
-    wait_for(lambda: cluster.replays(jobs)[1] >= 2, "some are replayed")
+    jobs = cluster.dead(*("ann" for _ in range(12)))
+    process = cluster.user.start("dead", "replay", "--all", "--rate", "4", "--json")
+    wait_for(lambda: cluster.replays(jobs)[1] or None, "the first page has begun")
     process.send_signal(signal.SIGINT)
     ended = finish(process, 20)
     assert ended.code == 130
     told = ended.json()
     assert told["complete"] is False
-    assert 2 <= told["replayed"] < 8
-    assert cluster.replays(jobs) == {1: told["replayed"], 0: 8 - told["replayed"]}, "what it told is what happened"
-    assert cluster.json("dead", "replay", "--all", "--rate", "1000")["replayed"] == 8 - told["replayed"]
-    assert cluster.replays(jobs) == {1: 8}
+    assert 1 <= told["replayed"] < 12
+    assert cluster.replays(jobs) == {1: told["replayed"], 0: 12 - told["replayed"]}, "what it told is what happened"
+    assert cluster.json("dead", "replay", "--all", "--rate", "1000")["replayed"] == 12 - told["replayed"]
+    assert cluster.replays(jobs) == {1: 12}
+
+
+def test_a_page_without_an_answer_is_asked_for_again(cluster: Cluster) -> None:
+    """Meanwhile what it had replayed has died again: that is no reason to replay it a second time."""
+    jobs = cluster.dead("ann", "ann", "ann")
+    pages: list[bytes] = []
+
+    def answer(request: Request) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        gateway = http.client.HTTPConnection("127.0.0.1", cluster.port, timeout=20)
+        headers = {"Authorization": request.headers["Authorization"]}
+        gateway.request(request.command, request.path, body=body, headers=headers)
+        response = gateway.getresponse()
+        content = response.read()
+        gateway.close()
+        if request.path.endswith("/dead/replay"):
+            pages.append(content)
+            if len(pages) == 1:
+                cluster.die_again(3)
+                return
+        request.reply(response.status, content)
+
+    with breaking_server(answer) as url:
+        ended = cluster.user.run("dead", "replay", "--all", "--rate", "100", "--json", REELWAY_URL=url)
+    assert ended.code == 0, ended.stderr
+    assert len(pages) == 2
+    assert cluster.replays(jobs) == {1: 3}
+    assert cluster.json("dead", "count")["matching"] == 3
+
+
+@pytest.mark.parametrize("length", [20_000, None])
+def test_an_export_that_breaks_off_is_no_export(reelway: Reelway, length: int | None) -> None:
+    def answer(request: Request) -> None:
+        request.send_response(200)
+        name, value = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
+        request.send_header(name, value)
+        request.end_headers()
+        line = b'{"job":"j00-x"}\n'
+        request.wfile.write(line if length is not None else b"%x\r\n%s\r\n" % (len(line), line))
+
+    with breaking_server(answer) as url:
+        ended = reelway.run("dead", "export", REELWAY_URL=url, REELWAY_KEY=KEY)
+    assert ended.code == 5
+    assert ended.stdout == '{"job":"j00-x"}\n'
+    assert "[EXPORT_INCOMPLETE]" in ended.stderr
+    assert "after 1 dead letters" in ended.stderr
 
 
 def test_a_replay_outlives_its_gateway(tmp_path: Path, own_redis_server: RedisServer, free_port: int) -> None:
