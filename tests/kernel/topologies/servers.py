@@ -51,7 +51,11 @@ def until(condition: Callable[[], Any], within_s: float = 15.0, why: str = "cond
 class Server:
     """One process on one port."""
 
-    def __init__(self, *arguments: str, tls: Sequence[str] = (), sentinel: bool = False) -> None:
+    def __init__(
+        self, *arguments: str, tls: Sequence[str] = (), sentinel: bool = False, program: str | None = None
+    ) -> None:
+        """`tls`: the arguments that name the certificates; then nothing else is spoken."""
+        self._program = program or redis_program()
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="rw-"))
         self.process: subprocess.Popen[bytes] | None = None
@@ -65,7 +69,7 @@ class Server:
 
     def start(self) -> None:
         port = ["--port", "0", "--tls-port", str(self.port), *self._tls] if self._tls else ["--port", str(self.port)]
-        command = [redis_program(), *port, "--bind", "127.0.0.1", "--dir", str(self.directory)]
+        command = [self._program, *port, "--bind", "127.0.0.1", "--dir", str(self.directory)]
         if self._sentinel:
             configuration = self.directory / "sentinel.conf"
             configuration.touch()
@@ -82,7 +86,11 @@ class Server:
         return False
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, **options)
+        tls = {"ssl": True, "ssl_ca_certs": self._authority()} if self._tls else {}
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, **tls, **options)
+
+    def _authority(self) -> str:
+        return self._tls[self._tls.index("--tls-ca-cert-file") + 1]
 
     def call(self, *words: str | int) -> Any:
         """One command over a connection of its own."""
@@ -115,13 +123,22 @@ class Server:
 class Cluster:
     """A Redis Cluster: `primaries` nodes with slots in equal parts, each with a replica where `replicas` is set."""
 
-    def __init__(self, primaries: int = 3, *, replicas: bool = False, node_timeout_ms: int = 1000) -> None:
+    def __init__(
+        self,
+        primaries: int = 3,
+        *,
+        replicas: bool = False,
+        node_timeout_ms: int = 1000,
+        tls: Sequence[str] = (),
+        program: str | None = None,
+    ) -> None:
         arguments = [
             "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
             "--cluster-node-timeout", str(node_timeout_ms), "--cluster-replica-validity-factor", "0",
         ]  # fmt: skip
-        self.primaries = [Server(*arguments) for _ in range(primaries)]
-        self.replicas = [Server(*arguments) for _ in range(primaries)] if replicas else []
+        self._scheme = "rediss" if tls else "redis"
+        self.primaries = [Server(*arguments, tls=tls, program=program) for _ in range(primaries)]
+        self.replicas = [Server(*arguments, tls=tls, program=program) for _ in range(primaries if replicas else 0)]
 
     @property
     def nodes(self) -> list[Server]:
@@ -129,7 +146,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"redis+cluster://{','.join(node.address for node in self.nodes)}"
+        return f"{self._scheme}+cluster://{','.join(node.address for node in self.nodes)}"
 
     def start(self) -> None:
         for node in self.nodes:
@@ -186,15 +203,19 @@ class Watched:
 
     service = "main"
 
-    def __init__(self, replicas: int = 2, *, down_after_ms: int = 500) -> None:
-        self.primary = Server()
-        self.replicas = [Server("--replicaof", "127.0.0.1", str(self.primary.port)) for _ in range(replicas)]
-        self.sentinels = [Server(sentinel=True) for _ in range(3)]
+    def __init__(
+        self, replicas: int = 2, *, down_after_ms: int = 500, tls: Sequence[str] = (), program: str | None = None
+    ) -> None:
+        self._scheme = "rediss" if tls else "redis"
+        self.primary = Server(tls=tls, program=program)
+        following = ["--replicaof", "127.0.0.1", str(self.primary.port)]
+        self.replicas = [Server(*following, tls=tls, program=program) for _ in range(replicas)]
+        self.sentinels = [Server(tls=tls, sentinel=True, program=program) for _ in range(3)]
         self._down_after_ms = down_after_ms
 
     @property
     def url(self) -> str:
-        return f"redis+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/{self.service}"
+        return f"{self._scheme}+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/{self.service}"
 
     def start(self) -> None:
         for server in [self.primary, *self.replicas]:
