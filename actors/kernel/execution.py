@@ -16,6 +16,8 @@ from actors.kernel.worker import Worker
 
 DRAINING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
 CANCELLING = b'{"code":"CANCELLING","message":"The job is being cancelled."}'
+LOOK_S = 1.0
+"""Longest pause of the stall watchdog between two looks at its clock."""
 log = structlog.get_logger("kernel.execution")
 
 
@@ -116,10 +118,17 @@ class Execution:
     async def _watch(self, work: asyncio.Task[Result]) -> None:
         stopped = asyncio.ensure_future(self._stopped.wait())
         while not work.done() and not stopped.done():
-            left_s = self.task.moved_at_s + self._watch_for.stall_timeout_s - time.monotonic()
+            looked_at_s = time.monotonic()
+            left_s = self.task.moved_at_s + self._watch_for.stall_timeout_s - looked_at_s
             if left_s <= 0:
                 self._halt(Stop.STALLED)
-            await asyncio.wait({work, stopped}, timeout=max(left_s, 0), return_when=asyncio.FIRST_COMPLETED)
+            pause_s = min(max(left_s, 0), LOOK_S)
+            await asyncio.wait({work, stopped}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            now_s = time.monotonic()
+            overslept_s = now_s - looked_at_s - pause_s
+            if overslept_s > LOOK_S:
+                # This process was stopped, or its machine was: the job had no chance to move.
+                self.task.moved_at_s = min(self.task.moved_at_s + overslept_s, now_s)
         stopped.cancel()
         if work.done():
             return

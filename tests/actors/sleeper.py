@@ -4,6 +4,7 @@ Each start of a stage is a line `<job> <fence> <pid>` in FOLDER/starts; a stage 
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from actors.kernel import Actor, ActorOptions, Done, KernelOptions, Partitions, 
 from tests.kernel.stages import Plain
 
 TICK_S = 0.02
+TICKS_PER_REPORT = 50
 
 
 class Sleeper:
@@ -28,7 +30,11 @@ class Sleeper:
         descriptor = os.open(self._starts, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(descriptor, f"{task.job} {task.fence} {os.getpid()}\n".encode())
         os.close(descriptor)
-        while not self._finish.exists():  # noqa: ASYNC110 - another process makes it
+        for tick in itertools.count():
+            if self._finish.exists():
+                break
+            if tick % TICKS_PER_REPORT == 0:
+                task.report(None)
             await asyncio.sleep(TICK_S)
         return Done(b"{}")
 

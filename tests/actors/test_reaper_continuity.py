@@ -17,6 +17,8 @@ from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import eventually
 
 LEASE_S, BEAT_S = 1.6, 0.4
+STALL_S = 5.0
+"""Shorter than the longest stop: who was stopped has not stalled."""
 STEP_S = 600
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -44,7 +46,7 @@ class SteppingServer(RedisServer):
 
 @pytest.fixture
 async def yard(own_redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[Yard]:
-    made = Yard(own_redis_server, tmp_path, LEASE_S, BEAT_S)
+    made = Yard(own_redis_server, tmp_path, LEASE_S, BEAT_S, STALL_S)
     yield made
     await made.stop()
 
