@@ -95,6 +95,7 @@ class LossyProxy:
                     return
                 writer.write(data)
                 await writer.drain()
+            writer.close()
 
         returning = asyncio.create_task(replies())
         try:

@@ -8,17 +8,24 @@ import redis.asyncio
 from actors.kernel import Keys
 from actors.kernel.scripts import text
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z|\b(?:[0-9a-f]{11}\.)?1[6-9]\d{11}(?:-\d+)?\b")
-"""Times and entry ids: a time in words, milliseconds since the epoch, an entry id made of them, with or without the
-feed's identity."""
+MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z"
+    r"|\b(?:[0-9a-f]{11}\.)?1[6-9]\d{11}(?:-\d+)?\b"
+    r"|(?<= [01]00)1[6-9]\d{11}(?= )"
+)
+"""A time in words; milliseconds since the epoch, or an entry id made of them, with or without the feed's identity; the
+order of a held job."""
 REPEATABLE = ("pulse", "epoch")
 """Progress may be told twice, and the feed's identity is a time."""
 
 
-async def dump(client: redis.asyncio.Redis) -> dict[str, bytes]:
-    """Every key and its bytes."""
-    keys = sorted([key async for key in client.scan_iter(count=1000)])
-    return {text(key): await client.execute_command("DUMP", key) for key in keys}  # type: ignore[no-untyped-call]
+async def contents(client: redis.asyncio.Redis) -> dict[str, object]:
+    """Every key and everything in it. A hash is compared by its fields, since their order changes when it is read."""
+    found: dict[str, object] = {}
+    async for key in client.scan_iter(count=1000):
+        is_hash = text(await client.type(key)) == "hash"
+        found[text(key)] = await (client.hgetall(key) if is_hash else client.dump(key))
+    return found
 
 
 async def normal_form(client: redis.asyncio.Redis, keys: Keys) -> dict[str, object]:
@@ -38,9 +45,9 @@ async def _normal(client: redis.asyncio.Redis, key: str) -> object:
         case "list":
             return [_timeless(value) for value in await client.lrange(key, 0, -1)]
         case "set":
-            return sorted(text(member) for member in await client.smembers(key))
+            return sorted(_timeless(member) for member in await client.smembers(key))
         case "zset":
-            return sorted(text(member) for member in await client.zrange(key, 0, -1))
+            return sorted(_timeless(member) for member in await client.zrange(key, 0, -1))
         case "stream":
             entries: Any = await client.xrange(key)
             pending = {text(group["name"]): group["pending"] for group in await client.xinfo_groups(key)}

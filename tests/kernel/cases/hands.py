@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from actors.kernel import Beat, Commit, End, Fail, Grant, Pulse, Release, Worker, new_nonce
 from tests.kernel.stages import Installation
 
-INBOXES = ("again", "high", "normal", "low")
+INBOXES = ("again", "alone", "high", "normal", "low")
 REASON = b'{"code":"X","message":"m"}'
 
 

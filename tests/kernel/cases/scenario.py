@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from actors.kernel import Beat, Endpoint, Grant, Keeper, KernelOptions, Release, Submission, Worker
+import msgspec
+
+from actors.kernel import Beat, Child, Endpoint, Grant, Keeper, KernelOptions, Release, Spawn, Submission, Worker
 from actors.kernel.connection import persist
+from actors.kernel.consumers import Consumers
+from actors.kernel.items import OnChildFailure
 from tests.kernel.cases.hands import INBOXES, REASON, commit_of, fail_of
 from tests.kernel.stages import Installation
 
@@ -27,6 +31,7 @@ class Scenario:
         self._client, self._keys = direct.client, direct.keys
         self._submitter = through.submitter
         self._keeper = Keeper(through.client, through.partitions, through.options)
+        self._consumers = Consumers(through.client, through.partitions, through.options)
         self._worker = Worker(through.client, through.partitions, through.options, "w")
         self._calls = 0
 
@@ -75,6 +80,8 @@ class Scenario:
             await self._work()
             await self._keep()
             await self._come_late()
+            await self._have_children()
+            await self._look_after()
         finally:
             await self._client.config_set("maxmemory", 0)
 
@@ -85,6 +92,8 @@ class Scenario:
         await self._submit("w")
         for name in ("x", "y", "z"):
             await self._submit(name, "c")
+        for name in ("goes-on", "fails", "waits"):
+            await self._submit(name, "parent")
 
     async def _work(self) -> None:
         """The worker's verbs, and what clients say meanwhile."""
@@ -123,6 +132,49 @@ class Scenario:
         await self._commit(going_on, following="b")
         await self._release(released)
         await again(lambda: self._worker.fail("00", [fail_of(failed)]))
+
+    async def _spawn(self, parent: Grant, *numbers: int) -> None:
+        stage = parent.job.replace("j00-", "child-")
+        on_failure: OnChildFailure = "fail" if parent.job == "j00-fails" else "go_on"
+        children = tuple(Child(number=number, stage=stage, spec=b"{}", input=b"{}") for number in numbers)
+        async with self._room():
+            await again(lambda: self._worker.spawn("00", Spawn(parent.job, parent.fence, children, on_failure)))
+
+    async def _replay(self, job: str) -> None:
+        async with self._room():
+            await again(lambda: self._submitter.replay(job, from_first=False))
+
+    async def _have_children(self) -> None:
+        """Parents of three children each: one goes on without a child that fails, one fails with it, one waits."""
+        for parent in await self._take(3, "parent"):
+            await self._spawn(parent, 1, 2)
+            await self._spawn(parent, 2, 3)
+            split = commit_of(parent, "joined")
+            await again(lambda split=split: self._worker.commit("00", [msgspec.structs.replace(split, kind="split")]))  # type: ignore[misc]
+        child, needed = await self._take(3, "child-goes-on"), await self._take(2, "child-fails")
+        await again(
+            lambda: self._worker.beat("00", [Beat(grant.job, grant.fence, 40.0) for grant in (*child, *needed)])
+        )
+        await again(lambda: self._worker.fail("00", [fail_of(child[0], "permanent"), fail_of(needed[0], "permanent")]))
+        await self._commit(child[1], needed[1])
+        await self._replay(child[0].job)
+        await self._replay("j00-fails")
+        await self._commit(child[2], *await self._take(3, "child-goes-on"))
+        await self._commit(*await self._take(3, "child-fails"))
+        await self._commit(*await self._take(2, "joined"))
+        await self._submitter.cancel("j00-u", "ann")
+        await self._replay("j00-u")
+
+    async def _look_after(self) -> None:
+        """What the reaper and operators do beside the work."""
+        await again(lambda: self._keeper.purge("00", ["j00-s", "j00-q"]))
+        async with self._room():
+            for name in ("first", "second", "third"):
+                await self._submit(name, "nobody")
+            await again(lambda: self._keeper.set_limit("t", 3))
+        await again(lambda: self._submitter.cancel("j00-y", "ann"))
+        await again(lambda: self._keeper.turn("t"))
+        await again(lambda: self._consumers.drop("00", self._keys.inbox("a", "cpu", "normal")))
 
 
 async def again(call: Callable[[], Awaitable[Reply]]) -> Reply:

@@ -9,7 +9,7 @@ import pytest
 
 from actors.kernel import Beat, Commit, End, Fail, Grant, KernelOptions, Pulse, Result, State, Task
 from actors.kernel.scripts import text
-from tests.kernel.cases.contents import dump
+from tests.kernel.cases.contents import contents
 from tests.kernel.cases.hands import ENDINGS, Ending, Hands, lose_leases
 from tests.kernel.cases.reaping import reaping
 from tests.kernel.cases.worker_process import stops, submit, until_started, worker_processes
@@ -58,12 +58,12 @@ async def test_case_07_maintenance_looks_again_before_it_acts(house: Installatio
     await house.client.zadd(house.keys.leases, {grant.job: 1})
     await ENDINGS[meanwhile](hands, grant)
     after = await house.read(grant.job)
-    before = await dump(house.client)
+    before = await contents(house.client)
     assert await house.reap() == {}
     assert await house.keeper.retention("00", [grant.job]) == []
     assert await hands.release(grant) in (End.FENCED, End.ALREADY)
     assert await house.read(grant.job) == after
-    assert await dump(house.client) == before
+    assert await contents(house.client) == before
 
 
 async def test_case_07_a_listed_job_that_was_taken_again_is_left_alone(house: Installation) -> None:
@@ -73,10 +73,10 @@ async def test_case_07_a_listed_job_that_was_taken_again_is_left_alone(house: In
     listed = await hands.take_one()
     await lose_leases(house, job)
     holder = await other.take_one()
-    before = await dump(house.client)
+    before = await contents(house.client)
     assert await hands.release(listed) == End.FENCED
     assert await house.keeper.retention("00", [job]) == []
-    assert await dump(house.client) == before
+    assert await contents(house.client) == before
     assert await other.commit(holder) == End.OK
 
 
@@ -131,13 +131,13 @@ async def test_case_08_a_worker_that_lost_its_job_writes_nothing(house: Installa
     await house.submit()
     grant = await hands.take_one()
     await lose(house, hands, grant)
-    before = await dump(house.client)
+    before = await contents(house.client)
     told: dict[str, str] = {}
     for name, ending in ENDINGS.items():
         told[name] = await ending(hands, grant)
     progress = Beat(grant.job, grant.fence, 77.0, b'{"speed":9}')
     (pulse,) = await hands.worker.beat("00", [progress])
-    assert await dump(house.client) == before
+    assert await contents(house.client) == before
     refusals = {End.GONE} if lose is _forgotten else {End.FENCED}
     assert {end for name, end in told.items() if name != "release" or lose is not _released_and_taken} == refusals
     assert pulse in (Pulse.FENCED, Pulse.DEADLINE)

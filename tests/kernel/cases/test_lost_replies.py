@@ -76,18 +76,17 @@ async def test_case_21_the_scenario_calls_every_verb(redis_server: RedisServer, 
 async def test_case_21_every_state_is_reached_and_every_history_is_whole(
     redis_server: RedisServer, direct: Installation
 ) -> None:
-    """The scenario is worth something only while it goes through all states; revisions are contiguous in each job."""
+    """The scenario is worth something only while it reaches every state; revisions are contiguous in each job."""
     await _run(redis_server, direct)
     states, jobs = set(), [text(key).partition("job:")[2] for key in await direct.client.keys("*:job:*")]
     for job in jobs:
         states.add((await direct.read(job)).state)
         log = await read_log(direct.client, direct.partitions, job)
         assert [entry.rev for entry in log] == list(range(1, len(log) + 1))
-        ends = [
-            entry.type for entry in log if entry.type in ("job.completed", "job.failed", "job.cancelled", "job.expired")
-        ]
-        assert len(ends) <= 1
-    assert states >= {State.QUEUED, State.DELAYED, State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED}
+        types = [entry.type for entry in log]
+        ends = sum(types.count(end) for end in ("job.completed", "job.failed", "job.cancelled", "job.expired"))
+        assert ends <= 1 + types.count("job.replayed")
+    assert states == set(State) - {State.RUNNING}
 
 
 async def test_case_24_scripts_forgotten_before_each_call_change_nothing(
