@@ -150,8 +150,10 @@ def _count(batches: Batches) -> None:
     """Notes the batch sizes that actors arrive at, so that the bare calls can use the same."""
     take, commit = Worker.take, Worker.commit
 
-    async def counted_take(worker: Worker, partition: str, inboxes: Sequence[str], want: int, nonce: str) -> Taken:
-        taken = await take(worker, partition, inboxes, want, nonce)
+    async def counted_take(
+        worker: Worker, partition: str, inboxes: Sequence[str], want: int, nonce: str, *, holding: int = 0
+    ) -> Taken:
+        taken = await take(worker, partition, inboxes, want, nonce, holding=holding)
         batches.add("take", len(taken.grants))
         return taken
 
@@ -167,7 +169,8 @@ async def _through_calls(plan: Plan, take_batch: int, commit_batch: int) -> Meas
     batches = Batches()
     partitions = Partitions(plan.partitions)
     client = connect(RedisOptions(url=plan.url))
-    worker = Worker(client, partitions, KernelOptions(), "bare")
+    # All jobs go through one stage before the next begins, so without a window of that size most would be held between.
+    worker = Worker(client, partitions, KernelOptions(window=plan.jobs), "bare")
 
     async def loop(stage: str, turn: Iterator[str], done: list[int]) -> None:
         while sum(done) < plan.jobs:

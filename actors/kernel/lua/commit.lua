@@ -17,14 +17,10 @@ shrink_first()
 
 local function step(job, item)
   job.stage, job.lane, job.rescue = item.stage, item.lane, item.rescue
+  if item.rescue ~= '' then job.extra = '1' end
   job.attempt, job.crashes, job.pinned, job.reason = 0, 0, '', ''
   -- A stage that ends before its last beat has still come as far as it says.
   job.percent = math.max(job.percent, tonumber(item.percent) or 0)
-end
-
-local function write_step(job, item)
-  write(job, 'stage', job.stage, 'lane', job.lane, 'rescue', job.rescue, 'turn', job.turn, 'pinned', '', 'ended', job.ended,
-    'attempt', 0, 'crashes', 0, 'input', item.body, 'refs', item.refs, 'percent', tostring(job.percent))
 end
 
 local function next_stage(job, item)
@@ -33,7 +29,7 @@ local function next_stage(job, item)
   step(job, item)
   event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. job.stage .. '"}')
   enqueue(job)
-  write_step(job, item)
+  write(job, 'input', item.body, 'refs', item.refs)
 end
 
 local function wait_for_children(job, item)
@@ -44,7 +40,7 @@ local function wait_for_children(job, item)
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED
   redis.call('HSET', key, 'base', tostring(job.percent), 'reach', item.reach)
   event(job, 'job.waiting', '{"children":' .. job.children .. '}')
-  write_step(job, item)
+  write(job, 'input', item.body, 'refs', item.refs)
   raise(job, 0)
 end
 

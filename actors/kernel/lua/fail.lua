@@ -19,7 +19,7 @@ local function delay_job(job, delay, failure, reason)
   event(job, 'job.retrying', '{"error":' .. failure .. ',"next_at":"' .. timestamp(due) .. '"}')
   job.state, job.inbox = 'delayed', ''
   job.reason = string.sub(reason, 1, -2) .. ',"until":"' .. timestamp(due) .. '"}'
-  write(job, 'ended', job.ended, 'attempt', job.attempt, 'crashes', job.crashes)
+  write(job)
 end
 
 local function fail(id, fence, class, delay, budget, failure, reason)

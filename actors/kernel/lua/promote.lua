@@ -19,7 +19,7 @@ local function promote(id)
     leave(job)
     job.reason = ''
     enqueue(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
-    write(job, 'turn', job.turn)
+    write(job)
   end
   moved[#moved + 1] = id
 end

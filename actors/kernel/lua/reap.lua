@@ -42,7 +42,7 @@ local function reap(id)
   requeue(job, inbox_again(job))
   event(job, 'job.retrying', '{"reason":' .. reason .. '}')
   job.reason = reason
-  write(job, 'ended', job.ended, 'crashes', job.crashes)
+  write(job)
   return 'requeued'
 end
 

@@ -50,7 +50,7 @@ local function change_lane(job)
   leave(job)
   job.lane = 'cpu'
   enqueue(job, 'job.queued', '{"stage":"' .. job.stage .. '","lane":"cpu"}')
-  write(job, 'lane', 'cpu', 'turn', job.turn)
+  write(job)
   repaired(job.id, 'lane')
 end
 
@@ -116,9 +116,12 @@ local function mend_rows(job)
   elseif job.state == 'delayed' and not redis.call('ZSCORE', ROWS.due, job.id) then
     row('due', job.id, NOW)
     repaired(job.id, 'due')
-  elseif job.state == 'held' and not redis.call('ZSCORE', held_by(job.tenant), job.turn) then
-    redis.call('ZADD', held_by(job.tenant), 0, job.turn)
-    repaired(job.id, 'hold')
+  elseif job.state == 'held' then
+    local turn = redis.call('HGET', job.key, 'turn') or ''
+    if not redis.call('ZSCORE', held_by(job.tenant), turn) then
+      redis.call('ZADD', held_by(job.tenant), 0, turn)
+      repaired(job.id, 'hold')
+    end
   end
 end
 

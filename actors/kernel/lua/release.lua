@@ -19,7 +19,7 @@ local function release(id, fence, reason)
     requeue(job, inbox_again(job))
     event(job, 'job.retrying', '{"reason":' .. reason .. '}')
     job.reason = reason
-    write(job, 'ended', job.ended)
+    write(job)
   end
   return status
 end

@@ -37,12 +37,12 @@ elseif redis.call('HGET', job.key, 'waited') == '1' and ARGV[9] == 'here' then
   begin_again(job, NOW + tonumber(ARGV[8]), false, '')
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED
   reopen(job)
-  write(job, 'turn', '')
+  write(job)
   left = revive_children(job)
 else
   begin_again(job, NOW + tonumber(ARGV[8]), ARGV[9] == 'first', pinned)
   enqueue(job)
-  write(job, 'turn', job.turn)
+  write(job)
 end
 flush()
 return { 'OK', redis.call('HGET', job.key, 'state'), left }

@@ -22,7 +22,7 @@ if depth >= DEEPEST then return { 'DEEP' } end
 
 local key = kids_of(parent.id)
 local reply = { 'OK' }
-redis.call('HSET', parent.key, 'on_child_failure', on_child_failure)
+redis.call('HSET', parent.key, 'on_child_failure', on_child_failure, 'extra', 1)
 
 local function revive(child)
   if child and child.state ~= 'completed' and TERMINAL[child.state] then replay_child(child, parent, child.percent) end
@@ -44,7 +44,7 @@ local function spawn(number, kind, stage, lane, rescue, priority, listed, spec, 
   redis.call('HINCRBY', key, 'open', 1)
   parent.children = math.max(parent.children, tonumber(number))
   enqueue(child, 'job.queued', '{"stage":"' .. stage .. '"}')
-  write(child, 'turn', child.turn)
+  write(child)
   return 'OK'
 end
 

@@ -41,7 +41,7 @@ if start_at > NOW then
 else
   enqueue(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
 end
-write(job, 'turn', job.turn)
+write(job)
 if KEYS[10] then redis.call('SET', KEYS[10], id .. ' ' .. digest, 'PX', ARGV[18]) end
 flush()
 return { 'OK', id, job.state }

@@ -57,7 +57,7 @@ local function start(job)
   if job.kind ~= 'delivery' then member(slots(job.tenant), job.id, true) end
   job.state = 'running'
   event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. (job.attempt + job.crashes + 1) .. '}')
-  write(job, 'fence', job.fence, 'owner', worker, 'takes', job.takes, 'started_at', NOW)
+  write(job, 'owner', worker, 'started_at', NOW)
   grant(job)
 end
 
@@ -77,7 +77,7 @@ local function meet(inbox, entry, id)
   elseif not has_room(job) then
     leave(job)
     hold(job, LIMITED)
-    write(job, 'turn', job.turn)
+    write(job)
   else
     start(job)
   end

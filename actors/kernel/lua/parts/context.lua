@@ -29,19 +29,21 @@ local KNOWN = { queued = true, held = true, delayed = true, running = true, wait
 -- Lost leases of one stage after which a job runs in a worker of its own.
 local SUSPECT = 2
 
-local TEXTS = { 'state', 'stage', 'lane', 'priority', 'inbox', 'entry', 'fence', 'ended', 'owner', 'tenant', 'kind',
-  'listed', 'last_event', 'cancel', 'reason', 'parent', 'rescue', 'pinned', 'turn', 'on_child_failure', 'doomed' }
-local NUMBERS = { 'takes', 'attempt', 'crashes', 'rev', 'percent', 'deadline', 'created_at', 'children' }
-local STORED = {}
-for _, name in ipairs(TEXTS) do STORED[#STORED + 1] = name end
-for _, name in ipairs(NUMBERS) do STORED[#STORED + 1] = name end
+-- What a verb reads of every job: texts, then numbers. Absent fields read as '' and 0.
+local STORED = { 'state', 'tenant', 'kind', 'listed', 'priority', 'stage', 'lane', 'inbox', 'entry', 'fence', 'ended',
+  'cancel', 'reason', 'extra', 'takes', 'attempt', 'crashes', 'rev', 'percent', 'deadline' }
+local TEXTS = 14
+-- What it reads beside that of a job whose `extra` is set: children and parents, those that may change the lane, and
+-- those that were replayed to a quarantine worker.
+local EXTRA = { 'parent', 'rescue', 'pinned', 'on_child_failure', 'doomed', 'children' }
+local EXTRA_TEXTS = 5
 
 -- Parts call each other in both directions: a child's end may queue or end its parent, whose end ends its children.
 local enqueue, finish, child_ended, end_children, raise
 
 local gathered = { leases = {}, due = {}, active = {}, deadlines = {} }
 local hints = {}
-local sets = {}
+local sets, cards = {}, {}
 
 -- Gathers one row of leases, due, active or deadlines; `score` false removes it. The last word on a job counts.
 local function row(set, id, score) gathered[set][id] = score end
@@ -55,7 +57,8 @@ end
 
 -- Size of the set at `key` with what is gathered.
 local function size(key)
-  local count = redis.call('SCARD', key)
+  if not cards[key] then cards[key] = redis.call('SCARD', key) end
+  local count = cards[key]
   for _, known in pairs(sets[key] or {}) do
     count = count + (known.belongs and 1 or 0) - (known.before and 1 or 0)
   end
@@ -103,13 +106,30 @@ local function flush()
     if #gone > 0 then redis.call('SREM', key, unpack(gone)) end
     if #kept > 0 then redis.call('SADD', key, unpack(kept)) end
   end
-  hints, gathered, sets = {}, { leases = {}, due = {}, active = {}, deadlines = {} }, {}
+  hints, gathered, sets, cards = {}, { leases = {}, due = {}, active = {}, deadlines = {} }, {}, {}
 end
 
--- Writes where the job stands, its revision and the given fields in one command.
+local function changed(job, names, texts, values, fields)
+  for index, name in ipairs(names) do
+    local value, before = job[name], values[index] or (index <= texts and '' or 0)
+    if index > texts then before = tonumber(before) end
+    if value ~= before then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = name == 'percent' and tostring(value) or value
+    end
+  end
+end
+
+-- Writes what changed since the job was read, and the given fields, in one command; after an event.
 local function write(job, ...)
-  redis.call('HSET', job.key, 'rev', job.rev, 'last_event', job.last_event, 'updated_at', NOW, 'state', job.state,
-    'inbox', job.inbox, 'entry', job.entry, 'reason', job.reason, ...)
+  local fields = { 'last_event', job.last_event, 'updated_at', NOW, ... }
+  changed(job, STORED, TEXTS, job.stored, fields)
+  if job.extra ~= '' then changed(job, EXTRA, EXTRA_TEXTS, job.more, fields) end
+  if job.state == 'held' then
+    fields[#fields + 1] = 'turn'
+    fields[#fields + 1] = job.turn
+  end
+  redis.call('HSET', job.key, unpack(fields))
 end
 
 -- The last id that the group of a stream (a key) has delivered; nil when there is no such stream or group.

@@ -2,18 +2,17 @@
 
 -- A job that is not in Redis yet; `fields` are tenant, kind, stage, lane, rescue, priority, listed, parent and deadline.
 local function newborn(id, fields)
-  fields.id, fields.key, fields.created_at, fields.turn = id, ROOT .. 'job:' .. id, NOW, ''
-  for _, name in ipairs({ 'takes', 'attempt', 'crashes', 'rev', 'percent', 'children' }) do fields[name] = 0 end
-  for _, name in ipairs({ 'inbox', 'entry', 'fence', 'reason', 'pinned', 'cancel', 'doomed' }) do fields[name] = '' end
+  fields.id, fields.key, fields.created_at, fields.stored, fields.more = id, ROOT .. 'job:' .. id, NOW, {}, {}
+  fields.extra = (fields.parent ~= '' or fields.rescue ~= '') and '1' or ''
+  for index, name in ipairs(STORED) do fields[name] = fields[name] or (index <= TEXTS and '' or 0) end
+  for index, name in ipairs(EXTRA) do fields[name] = fields[name] or (index <= EXTRA_TEXTS and '' or 0) end
   return fields
 end
 
--- Writes what stays with the job and its rows. The caller lets it wait (`enqueue`) and writes that.
+-- Writes what never changes, and the job's rows. The caller lets it wait (`enqueue`) and writes the rest.
 local function create(job, spec, input, refs)
-  redis.call('HSET', job.key, 'v', 1, 'stage', job.stage, 'lane', job.lane, 'rescue', job.rescue, 'priority', job.priority,
-    'tenant', job.tenant, 'kind', job.kind, 'listed', job.listed, 'parent', job.parent, 'deadline', job.deadline,
-    'created_at', NOW, 'spec', spec, 'input', input, 'refs', refs, 'first', job.stage .. ':' .. job.lane,
-    'first_input', input)
+  redis.call('HSET', job.key, 'v', 1, 'created_at', NOW, 'first', job.stage .. ':' .. job.lane, 'first_input', input,
+    'spec', spec, 'input', input, 'refs', refs)
   row('active', job.id, NOW)
   row('deadlines', job.id, job.deadline)
   if job.listed == '1' then redis.call('ZADD', ROOT .. 'jobs:' .. job.tenant, NOW, job.id) end

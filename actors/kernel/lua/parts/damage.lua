@@ -15,6 +15,17 @@ local function quarantine(id, why)
   if parent then child_ended({ id = id, parent = parent, fence = '', percent = 0 }, 'failed') end
 end
 
+local function fill(job, names, texts, values)
+  for index, name in ipairs(names) do
+    if index <= texts then
+      job[name] = values[index] or ''
+    else
+      job[name] = tonumber(values[index] or 0)
+      if not job[name] then return name .. ' is not a number' end
+    end
+  end
+end
+
 -- Reads one job, without its bodies; nil when it does not exist or was put aside just now.
 local function read(id)
   local key = ROOT .. 'job:' .. id
@@ -22,13 +33,11 @@ local function read(id)
   if values.err then return quarantine(id, values.err) end
   if not values[1] then return nil end
   if not KNOWN[values[1]] then return quarantine(id, 'no such state') end
-  local job = { id = id, key = key }
-  for index, name in ipairs(TEXTS) do job[name] = values[index] or '' end
-  for index, name in ipairs(NUMBERS) do
-    local value = values[#TEXTS + index] or 0
-    job[name] = tonumber(value)
-    if not job[name] then return quarantine(id, name .. ' is not a number') end
-  end
+  local job = { id = id, key = key, stored = values, more = {} }
+  local wrong = fill(job, STORED, TEXTS, values)
+  if not wrong and job.extra ~= '' then job.more = redis.call('HMGET', key, unpack(EXTRA)) end
+  wrong = wrong or fill(job, EXTRA, EXTRA_TEXTS, job.more)
+  if wrong then return quarantine(id, wrong) end
   if job.deadline == 0 or job.tenant == '' then return quarantine(id, 'fields are missing') end
   return job
 end

@@ -21,7 +21,7 @@ local function deliver(job, kind, data, entry)
       create(delivery, '{}', '{"endpoint":' .. cjson.encode(name) .. ',"url":' .. cjson.encode(hook.url)
         .. ',"event":' .. envelope .. '}', '[]')
       enqueue(delivery, 'job.queued', '{"stage":"notify"}')
-      write(delivery, 'turn', delivery.turn)
+      write(delivery)
     end
   end
 end
@@ -30,25 +30,26 @@ end
 -- crash_loop or child.
 local function bury(job, why, data)
   redis.call('ZADD', DEAD, NOW, job.id)
+  local owner = redis.call('HGET', job.key, 'owner') or ''
   return redis.call('XADD', ROOT .. 'dead:' .. job.stage, '*', 'job', job.id, 'tenant', job.tenant, 'why', why,
-    'attempt', job.attempt, 'crashes', job.crashes, 'owner', job.owner, 'fence', job.fence, 'data', data)
+    'attempt', job.attempt, 'crashes', job.crashes, 'owner', owner, 'fence', job.fence, 'data', data)
 end
 
 -- Ends the job for good. `verb` names the transition, `state` the end, `kind` and `data` its event; `why` is for the dead
 -- letter of a failed one. Further fields (result, error) are written with it.
 function finish(job, verb, state, kind, data, why, ...)
-  local waited = job.state == 'waiting' and 1 or 0
+  local waited = job.state == 'waiting'
   end_lease(job, verb)
   leave_slot(job)
   row('active', job.id, false)
   row('deadlines', job.id, NOW + RETENTION)
   local entry = event(job, kind, data)
   if job.listed == '1' then deliver(job, kind, data, entry) end
-  local grave = state == 'failed' and bury(job, why, data) or ''
+  if state == 'failed' then redis.call('HSET', job.key, 'grave', bury(job, why, data)) end
+  if waited then redis.call('HSET', job.key, 'waited', 1) end
   job.state, job.reason = state, ''
   parents[job.id] = false
-  write(job, 'ended', job.ended, 'ended_at', NOW, 'attempt', job.attempt, 'crashes', job.crashes, 'grave', grave, 'turn', '',
-    'waited', waited, ...)
+  write(job, 'ended_at', NOW, ...)
   end_children(job)
   if job.parent ~= '' then apart(job.parent, child_ended, job, state) end
 end

@@ -7,6 +7,7 @@
 local AWAITED = '{"code":"CHILDREN_AWAITED","message":"Its parts are being worked on."}'
 local ENDINGS = 50
 local PAGE = 500
+local PAGES = 20
 
 local function kids_of(id) return ROOT .. 'kids:' .. id end
 
@@ -30,7 +31,7 @@ end
 -- All children have ended: the parent's next stage is queued.
 local function wake(parent)
   enqueue(parent, 'job.queued', '{"stage":"' .. parent.stage .. '"}')
-  write(parent, 'turn', parent.turn)
+  write(parent)
 end
 
 -- A child's end closes its row, if it is open and the parent lives.
@@ -51,7 +52,7 @@ function child_ended(child, state)
   if parent.state == 'waiting' and open <= 0 then wake(parent) end
 end
 
-local endings = ENDINGS
+local endings, pages = ENDINGS, PAGES
 
 local function end_child(id)
   local child = read(id)
@@ -62,9 +63,13 @@ local function end_child(id)
 end
 
 -- The end of a parent ends its children: fifty a call, the others where `take`, `beat`, `promote`, `reap` or `reconcile`
--- meets them. Their rows stay open: the parent has ended and reads them no more.
+-- meets them. Their rows stay open: the parent has ended and reads them no more. A call that ends many parents with
+-- thousands of children each looks at ten thousand rows in all.
 function end_children(parent)
+  if parent.children == 0 or tonumber(redis.call('HGET', kids_of(parent.id), 'open') or 0) <= 0 then return end
   for first = 1, parent.children, PAGE do
+    if endings <= 0 or pages <= 0 then return end
+    pages = pages - 1
     local numbers = {}
     for number = first, math.min(first + PAGE - 1, parent.children) do numbers[#numbers + 1] = number end
     for index, state in ipairs(redis.call('HMGET', kids_of(parent.id), unpack(numbers))) do

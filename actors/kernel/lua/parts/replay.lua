@@ -3,6 +3,7 @@
 -- Full budgets, the deadline given, at its stage or at its first one. `pinned` names a quarantine worker's inbox or is ''.
 local function begin_again(job, deadline, from_first, pinned)
   local kept = redis.call('HMGET', job.key, 'grave', 'first', 'first_input')
+  if pinned ~= '' then job.extra = '1' end
   if kept[1] and kept[1] ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, kept[1]) end
   redis.call('ZREM', DEAD, job.id)
   if from_first then job.stage, job.lane = string.match(kept[2], '^([^:]+):([^:]+)$') end
@@ -11,9 +12,7 @@ local function begin_again(job, deadline, from_first, pinned)
   row('active', job.id, NOW)
   row('deadlines', job.id, deadline)
   event(job, 'job.replayed', '{"stage":"' .. job.stage .. '"}')
-  redis.call('HSET', job.key, 'stage', job.stage, 'lane', job.lane, 'attempt', 0, 'crashes', 0, 'cancel', '', 'doomed', '',
-    'cancel_requested_at', '', 'deadline', deadline, 'pinned', pinned, 'ended', job.ended, 'ended_at', '', 'error', '',
-    'grave', '', 'waited', 0)
+  redis.call('HDEL', job.key, 'cancel_requested_at', 'ended_at', 'error', 'grave', 'waited')
   if from_first then redis.call('HSET', job.key, 'input', kept[3], 'refs', '[]') end
 end
 
@@ -23,7 +22,7 @@ local function replay_child(child, parent, credited)
   raise(parent, child.percent - credited)
   begin_again(child, parent.deadline, false, '')
   enqueue(child)
-  write(child, 'turn', child.turn)
+  write(child)
 end
 
 local REVIVED = 50

@@ -12,5 +12,5 @@ local function resume(job, fence)
   leave(job)
   job.state, job.reason = 'running', ''
   event(job, 'job.resumed', '{"stage":"' .. job.stage .. '"}')
-  write(job, 'ended', job.ended, 'crashes', job.crashes)
+  write(job)
 end

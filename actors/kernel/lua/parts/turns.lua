@@ -46,7 +46,8 @@ end
 
 local function hold(job, why)
   local begun = job.takes > 0 and has_slot(job)
-  local order = math.max(0, job.created_at + AHEAD[job.priority])
+  local created_at = job.created_at or tonumber(redis.call('HGET', job.key, 'created_at') or 0)
+  local order = math.max(0, created_at + AHEAD[job.priority])
   job.turn = string.format('%s:%s %s%015.0f %s', job.stage, job.lane, begun and '0' or '1', order, job.id)
   job.state, job.inbox, job.entry, job.reason = 'held', '', '', why
   redis.call('ZADD', held_by(job.tenant), 0, job.turn)
@@ -56,18 +57,18 @@ end
 local function queue(job, priority)
   requeue(job, inbox_named(job, priority))
   member(ready_set(job), job.id, true)
-  job.turn, job.reason = '', ''
+  job.reason = ''
 end
 
 -- Lets the job wait for a worker of its stage and lane; `kind` and `data` are the event if it is queued and not held.
--- The caller writes the job, with its `turn`.
+-- The caller writes the job.
 function enqueue(job, kind, data)
   local apart_from_others = inbox_apart(job)
   local why = not apart_from_others and no_room(job)
   if why then return hold(job, why) end
   if apart_from_others then
     requeue(job, apart_from_others)
-    job.turn, job.reason = '', ''
+    job.reason = ''
   else
     queue(job, job.priority)
   end
@@ -97,16 +98,16 @@ end
 
 -- A held job's turn has come.
 local function take_turn(job)
-  redis.call('ZREM', held_by(job.tenant), job.turn)
+  leave(job)
   local apart_from_others = inbox_apart(job)
   if apart_from_others then
     requeue(job, apart_from_others)
-    job.turn, job.reason = '', ''
+    job.reason = ''
   else
     queue(job, priority_of_turn(job))
   end
   event(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
-  write(job, 'turn', '')
+  write(job)
 end
 
 local released = {}
@@ -114,7 +115,7 @@ local released = {}
 -- Gives the turn to the job that it names, if that is still held and there is room; whether it took a free slot.
 local function give_turn(held, turn, id, free)
   local job = id and read(id)
-  if not job or job.state ~= 'held' or job.turn ~= turn then
+  if not job or job.state ~= 'held' or redis.call('HGET', job.key, 'turn') ~= turn then
     redis.call('ZREM', held, turn)
   elseif unwanted(job) then
     finish_unwanted(job)
