@@ -192,7 +192,7 @@ def relative_path(url: str) -> str:
 
 
 def read_piece(response: http.client.HTTPResponse) -> bytes:
-    """The next bytes of an answer from `open`, as they come; none at its end. Raises `ConnectionLost` when it breaks off."""
+    """The next bytes of an answer from `open`, none at its end. Raises `ConnectionLost` when it breaks off."""
     with _as_lost():
         piece = response.read1(_PIECE_BYTES)
         if not piece and response.length:
