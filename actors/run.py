@@ -14,6 +14,7 @@ from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
 from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service, end_tasks
+from actors.kernel.limits import Limits
 from actors.kernel.presence import Announcer
 from actors.metrics import MetricsEndpoint
 from actors.notify import LogEndpoint, Notify
@@ -45,8 +46,7 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
         elif role in STAGES and role != "transcode":
             if role == "notify":
                 built.append(_log_endpoint(settings))
-            actor = _actor(_handler(role, settings), settings)
-            built += [actor, Announcer(redis_options(settings), actor, installed_version())]
+            built += _worker(role, settings)
         else:
             raise SettingsError(f"{role!r} is not a role that runs here.")
     if settings.metrics.port and "gateway" not in roles:
@@ -93,16 +93,24 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def _handler(role: str, settings: Settings) -> Handler:
+def _worker(role: str, settings: Settings) -> list[Service]:
+    """The actor of a stage, what it needs, and what says that it is there."""
     storage = storage_of(settings)
     if role == "ingest":
-        return Ingest(storage, egress_of(settings))
+        return _announced(Ingest(storage, egress_of(settings)), settings)
     if role == "fetch":
         egress_of(settings)
-        return Fetch(storage, settings.fetch, settings.media, settings.egress)
+        limits = Limits(redis_options(settings), settings.limits, kernel_options(settings))
+        fetch = Fetch(storage, settings.fetch, settings.media, settings.egress, limits)
+        return [limits, *_announced(fetch, settings)]
     if role == "store":
-        return Store(storage)
-    return Notify(notify_log(settings))
+        return _announced(Store(storage), settings)
+    return _announced(Notify(notify_log(settings)), settings)
+
+
+def _announced(handler: Handler, settings: Settings) -> list[Service]:
+    actor = _actor(handler, settings)
+    return [actor, Announcer(redis_options(settings), actor, installed_version())]
 
 
 def notify_log(settings: Settings) -> Path | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from actors.egress import EgressPolicy
 from actors.fetch.meter import Meter
+from actors.fetch.platforms import limit_name
 from actors.kernel import Next, Task
+from actors.kernel.limits import Limits
 from actors.media.errors import MediaError
 from actors.media.formats import Format, Quality, find_format, parse_quality
 from actors.media.plan import check_limits, make_plan
@@ -31,7 +33,16 @@ class Fetch:
 
     stage = "fetch"
 
-    def __init__(self, storage: Storage, fetch: FetchSettings, media: MediaSettings, egress: EgressSettings) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        fetch: FetchSettings,
+        media: MediaSettings,
+        egress: EgressSettings,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits
+        """How many sources are read at once from a site, over all workers; None: any number."""
         self._storage = storage
         self._fetch = fetch
         self._media = media
@@ -65,7 +76,11 @@ class Fetch:
             from actors.fetch.upload import bring_upload
 
             return await bring_upload(self._storage, upload, task.tenant, f"{folder}/source", meter.update)
-        return await self._bring_address(given.source, folder, target, quality, meter)
+        limit = None if self._limits is None else limit_name(given.source, self._limits.names)
+        if self._limits is None or limit is None:
+            return await self._bring_address(given.source, folder, target, quality, meter)
+        async with self._limits.place(limit, f"{task.job} {task.fence}"):
+            return await self._bring_address(given.source, folder, target, quality, meter)
 
     async def _bring_address(
         self, address: str, folder: str, target: Format, quality: Quality, meter: Meter

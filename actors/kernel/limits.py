@@ -7,36 +7,59 @@ when its holder is gone.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
-import redis.asyncio
 import structlog
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
-from actors.kernel.connection import persist
+from actors.kernel.connection import connect, persist
 from actors.kernel.ending import end_tasks
 from actors.kernel.handler import Throttled
-from actors.kernel.options import KernelOptions
+from actors.kernel.options import KernelOptions, RedisOptions
 from actors.kernel.scripts import Argument
 from actors.kernel.system_scripts import SYSTEM, SystemScripts
 
 LIMIT_REACHED = "LIMIT_REACHED"
 """Code of the Throttled that a handler sees."""
 LEAST_WAIT_S = 1.0
+CONNECTIONS = 4
 _LEAVE_S = 2.0
 REFUSED = Counter("reelway_limit_refused_total", "Jobs that found every place of a named limit taken.", ["limit"])
 log = structlog.get_logger("kernel.limits")
 
 
 class Limits:
-    """The named limits of an installation. `places`: how many jobs at once, by name; other names are not limited."""
+    """The named limits of an installation, a Service with connections of its own.
 
-    def __init__(self, client: redis.asyncio.Redis, places: Mapping[str, int], options: KernelOptions) -> None:
-        self._client = client
-        self._scripts = SystemScripts(client)
+    `places`: how many jobs at once, by name; other names are not limited.
+    """
+
+    name = "limits"
+
+    def __init__(self, redis_options: RedisOptions, places: Mapping[str, int], options: KernelOptions) -> None:
+        self._client = connect(redis_options, connections=CONNECTIONS)
+        self._scripts = SystemScripts(self._client)
         self._places = places
         self._options = options
+
+    @property
+    def names(self) -> Collection[str]:
+        """What is limited."""
+        return self._places.keys()
+
+    async def start(self) -> None:
+        """Connects when a place is asked for."""
+
+    async def ready(self) -> None:
+        """At once."""
+
+    async def drain(self) -> None:
+        """Running jobs keep their places."""
+
+    async def stop(self) -> None:
+        """Places that are still held end by themselves."""
+        await self._client.aclose()
 
     @contextlib.asynccontextmanager
     async def place(self, name: str, holder: str) -> AsyncIterator[None]:

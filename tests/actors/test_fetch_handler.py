@@ -11,6 +11,7 @@ from aiohttp import web
 from actors.fetch import Fetch
 from actors.fetch.meter import Meter
 from actors.kernel import Next
+from actors.kernel.limits import Limits
 from actors.media.errors import MediaError
 from actors.media.spans import URL_SPANS
 from actors.media.task import JobSpec, TranscodeInput, decode
@@ -28,8 +29,8 @@ needs_native = pytest.mark.skipif(find_native() is None, reason="reelway-transco
 UPLOAD = "u00-01jd0000000000000000000001"
 
 
-def make_fetch(storage: LocalStorage, **media: object) -> Fetch:
-    return Fetch(storage, FetchSettings(), MediaSettings(**media), EgressSettings(allow=LOOPBACK))  # type: ignore[arg-type]
+def make_fetch(storage: LocalStorage, limits: Limits | None = None, **media: object) -> Fetch:
+    return Fetch(storage, FetchSettings(), MediaSettings(**media), EgressSettings(allow=LOOPBACK), limits)  # type: ignore[arg-type]
 
 
 def spec(source: str, target: str = "mp3", **more: object) -> JobSpec:

@@ -1,19 +1,22 @@
 """Named limits against a real Redis: never more holders than places, and no place that stays taken."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
 
-from actors.kernel import KernelOptions, Throttled
+from actors.kernel import KernelOptions, RedisOptions, Throttled
 from actors.kernel.limits import Limits
 from actors.kernel.system_scripts import SYSTEM
 from tests.kernel.stages import eventually, server_ms
 
 
 @pytest.fixture
-def limits(redis_client: redis.asyncio.Redis, kernel_options: KernelOptions) -> Limits:
-    return Limits(redis_client, {"youtube": 2}, kernel_options)
+async def limits(redis_url: str, kernel_options: KernelOptions) -> AsyncIterator[Limits]:
+    made = Limits(RedisOptions(url=redis_url), {"youtube": 2}, kernel_options)
+    yield made
+    await made.stop()
 
 
 async def test_there_are_never_more_holders_than_places(
@@ -64,11 +67,10 @@ async def test_a_place_is_kept_for_longer_than_a_lease(
 
 
 async def test_the_place_of_a_dead_holder_ends_by_itself(
-    redis_client: redis.asyncio.Redis, kernel_options: KernelOptions
+    redis_client: redis.asyncio.Redis, limits: Limits, kernel_options: KernelOptions
 ) -> None:
-    now_ms = await server_ms(redis_client)
-    await redis_client.zadd(f"{SYSTEM}limit:youtube", {"dead": now_ms + kernel_options.lease_ms})
-    limits = Limits(redis_client, {"youtube": 1}, kernel_options)
+    ends_ms = await server_ms(redis_client) + kernel_options.lease_ms
+    await redis_client.zadd(f"{SYSTEM}limit:youtube", {"dead-1": ends_ms, "dead-2": ends_ms})
 
     async def free() -> bool:
         try:
