@@ -73,7 +73,8 @@ pub struct KernelOptions {
     pub feed_length: u64,
     /// Progress reports kept per partition (approximately).
     pub pulse_length: u64,
-    /// Hints that one tenant may have in the priority inboxes of one stage and lane.
+    /// Hints that one tenant may have in the priority inboxes of one stage and lane. Where a worker has
+    /// more slots, the widest one's number counts.
     pub window: u64,
     /// Jobs of one tenant that may be under way at once; 0: any number.
     pub tenant_limit: u64,
@@ -90,7 +91,7 @@ impl Default for KernelOptions {
             log_length: 500,
             feed_length: 100_000,
             pulse_length: 10_000,
-            window: 4,
+            window: 1,
             tenant_limit: 0,
             quarantine: String::new(),
         }

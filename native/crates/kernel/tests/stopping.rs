@@ -14,12 +14,15 @@ use std::{
 
 use crossbeam_channel::unbounded;
 use reelway_kernel::{
+    handler::Failure,
     installation::{self, Unfit},
     keys::Partitions,
-    options::ActorOptions,
+    options::{ActorOptions, RedisOptions},
+    scripts::Verb,
 };
 use support::{
     Server, count, field, hash,
+    proxy::Proxy,
     running::{Running, cancel, done, reap, until_interrupted},
     submit, wait_until,
 };
@@ -85,6 +88,77 @@ fn what_does_not_fit_into_the_grace_is_given_back() {
         // Out of the way of the next round.
         cancel(&mut connection, &job);
     }
+}
+
+#[test]
+fn beats_go_on_until_what_was_given_back_has_ended() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let running = Running::start(
+        &server,
+        |_| {},
+        |task| {
+            let _ = task.interruption().recv();
+            // Two leases long: a handler may need its time to end.
+            let begun = Instant::now();
+            wait_until("it ends", || begun.elapsed() > Duration::from_secs(2));
+            Err(Failure::Interrupted)
+        },
+    );
+    submit(&mut connection, "j00-a", "{}");
+    wait_until("it runs", || {
+        field(&mut connection, "j00-a", "state") == "running"
+    });
+    running.signals.send(()).unwrap();
+    running.signals.send(()).unwrap();
+    wait_until("it is given back", || {
+        reap(&mut connection);
+        field(&mut connection, "j00-a", "state") == "queued"
+    });
+    running.thread.join().unwrap();
+    assert!(field(&mut connection, "j00-a", "ended").starts_with("release "));
+    assert_eq!(count(&mut connection, "j00-a", "attempt"), 0);
+    assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
+}
+
+#[test]
+fn a_drain_gives_back_what_a_lost_reply_had_granted() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let proxy = Proxy::start(&server, Verb::Take.digest());
+    let redis = RedisOptions {
+        url: format!("unix://{}", proxy.socket.display()),
+        ..RedisOptions::default()
+    };
+    let started = Arc::new(AtomicUsize::new(0));
+    let running = Running::start_with(redis, 1, |setup| setup.kernel.lease_s = 5.0, {
+        let started = Arc::clone(&started);
+        move |task| {
+            started.fetch_add(1, Ordering::SeqCst);
+            until_interrupted(task)
+        }
+    });
+    wait_until("it listens", || {
+        let clients: String = redis::cmd("CLIENT")
+            .arg("LIST")
+            .query(&mut connection)
+            .unwrap();
+        clients.contains("cmd=xread")
+    });
+    proxy.lose_next();
+    submit(&mut connection, "j00-a", "{}");
+    wait_until("its reply is lost", || proxy.has_lost());
+    assert_eq!(field(&mut connection, "j00-a", "state"), "running");
+    running.signals.send(()).unwrap();
+    proxy.open();
+    running.thread.join().unwrap();
+    assert_eq!(started.load(Ordering::SeqCst), 0);
+    let job = hash(&mut connection, "j00-a");
+    assert_eq!(
+        (job["state"].as_str(), job["inbox"].as_str()),
+        ("queued", "in:a:cpu:again")
+    );
+    assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
 }
 
 #[test]

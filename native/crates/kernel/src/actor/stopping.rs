@@ -1,9 +1,12 @@
 //! The end of an actor: what runs may finish, and what does not fit into the grace is given back.
 
+use std::time::{Duration, Instant};
+
 use crossbeam_channel::{after, never, select};
 
 use super::Actor;
 use crate::{
+    connection::Backoff,
     execution::{STOPPING, Stop},
     options::seconds,
     worker::{Release, Worker},
@@ -14,21 +17,35 @@ impl Actor<'_> {
     /// second signal. False when Redis did not answer for so long that the work belongs to others.
     pub(super) fn drain(&mut self) -> bool {
         self.presence.draining();
-        let released = self.release_unanswered();
         if self.room.holding() > 0 {
             let stage = self.setup.handler.stage();
             tracing::info!(stage, jobs = self.room.holding(), "actor.draining");
         }
-        let patience = seconds(self.setup.actor.kill_grace_s + self.setup.kernel.lease_s);
+        let lease = seconds(self.setup.kernel.lease_s);
+        let patience = seconds(self.setup.actor.kill_grace_s) + lease;
         let mut grace = after(seconds(self.setup.actor.drain_grace_s));
         let mut hurry = self.signals.clone();
         let mut unanswered = never();
-        while self.room.holding() > 0 {
+        let (mut asking, mut backoff) = (after(Duration::ZERO), Backoff::default());
+        // After a lease without a beat, what nobody knows of is the reaper's.
+        let asks_until = Instant::now() + lease;
+        while self.room.holding() > 0
+            || (!self.unanswered.is_empty() && Instant::now() < asks_until)
+        {
             let hurried = select! {
                 recv(self.ended) -> run => {
                     if let Ok(run) = run {
                         self.forget(run);
                     }
+                    false
+                }
+                recv(asking) -> _ => {
+                    self.release_unanswered();
+                    asking = if self.unanswered.is_empty() {
+                        never()
+                    } else {
+                        after(backoff.pause())
+                    };
                     false
                 }
                 recv(hurry) -> _ => true,
@@ -42,17 +59,15 @@ impl Actor<'_> {
                 (hurry, grace, unanswered) = (never(), never(), after(patience));
             }
         }
-        released
+        true
     }
 
-    /// Gives back what a take has granted whose reply was lost: nobody works on it. False when Redis does
-    /// not say what that was, or does not hear it; then the reaper finds it.
-    fn release_unanswered(&mut self) -> bool {
-        let partitions: Vec<usize> = self.unanswered.keys().copied().collect();
-        partitions.into_iter().all(|partition| {
+    /// Gives back what takes have granted whose replies were lost: nobody works on it.
+    fn release_unanswered(&mut self) {
+        for (partition, nonce) in self.unanswered.clone() {
             // It wants nothing, so that it finds only what it was granted before.
             let Ok(taken) = self.take(partition, 0) else {
-                return false;
+                continue;
             };
             let releases: Vec<Release> = taken
                 .grants
@@ -63,6 +78,9 @@ impl Actor<'_> {
                     reason: STOPPING.to_vec(),
                 })
                 .collect();
+            if releases.is_empty() {
+                continue;
+            }
             let keys = self.setup.partitions.keys(partition);
             let released = self.link.once(keys.slot(), |connection| {
                 Worker {
@@ -71,8 +89,10 @@ impl Actor<'_> {
                 }
                 .release(keys, &releases)
             });
-            released.is_ok()
-        })
+            if released.is_err() {
+                self.unanswered.insert(partition, nonce);
+            }
+        }
     }
 
     /// Ends the threads. `answered`: whether every end has been answered.

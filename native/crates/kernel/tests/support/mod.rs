@@ -8,6 +8,7 @@
     reason = "these are tests"
 )]
 
+pub(crate) mod proxy;
 pub(crate) mod running;
 pub(crate) mod servers;
 
@@ -170,13 +171,26 @@ pub(crate) fn call_in(
     keys: &[String],
     arguments: &[String],
 ) -> redis::RedisResult<Value> {
+    let options = KernelOptions::default();
+    call_with(connection, &options, partition, verb, keys, arguments)
+}
+
+/// Calls any verb on a partition with options that are not the default.
+pub(crate) fn call_with(
+    connection: &mut Connection,
+    options: &KernelOptions,
+    partition: &Keys,
+    verb: &str,
+    keys: &[String],
+    arguments: &[String],
+) -> redis::RedisResult<Value> {
     let declared = partition.declared();
     redis::cmd("EVAL")
         .arg(assembled(verb))
         .arg(declared.len() + keys.len())
         .arg(&declared)
         .arg(keys)
-        .arg(&KernelOptions::default().common_arguments())
+        .arg(&options.common_arguments())
         .arg(arguments)
         .query(connection)
 }

@@ -17,7 +17,7 @@ use reelway_kernel::{
     worker::{Ask, Beat, Commit, Fail, Release, Worker},
 };
 use serde_json::{Value, json};
-use support::{Server, assembled, call, partition};
+use support::{Server, assembled, call_with, partition};
 
 struct Run<'a> {
     connection: &'a mut Connection,
@@ -79,7 +79,17 @@ impl Run<'_> {
                 None => argument.to_string(),
             })
             .collect();
-        let reply = plain(call(self.connection, &text(step, "script"), &keys, &arguments).unwrap());
+        let reply = plain(
+            call_with(
+                self.connection,
+                &self.options,
+                &self.keys,
+                &text(step, "script"),
+                &keys,
+                &arguments,
+            )
+            .unwrap(),
+        );
         assert!(matches(&step["reply"], &reply), "{reply} to {step}");
     }
 
@@ -240,7 +250,10 @@ fn every_case_holds() {
             let mut run = Run {
                 connection: &mut connection,
                 keys: partition(),
-                options: KernelOptions::default(),
+                options: KernelOptions {
+                    window: 100,
+                    ..KernelOptions::default()
+                },
             };
             for step in case["steps"].as_array().unwrap() {
                 run.step(step);
