@@ -1,6 +1,6 @@
 # Reelway on Nomad: the roles of compose/compose.yaml as groups that scale apart.
 #
-#   nomad var put nomad/jobs/reelway redis_password=… gateway_key=rw_…
+#   nomad var put nomad/jobs/reelway redis_worker=… redis_gateway=… redis_reaper=… gateway_key=rw_…
 #   nomad job run -var image=registry.example/reelway:0.1.0 -var redis_url=redis://redis.example:6379/0 nomad/reelway.hcl
 #
 # Redis (6.2 or newer, appendonly yes, maxmemory-policy noeviction) runs outside this job. `storage` is a volume that every
@@ -14,12 +14,7 @@ variable "image" {
 
 variable "redis_url" {
   type        = string
-  description = "redis:// or rediss:// address without credentials"
-}
-
-variable "redis_username" {
-  type    = string
-  default = "reelway"
+  description = "Address of a server, a Redis Cluster or a primary behind Sentinels, without credentials. Users: compose/redis_rights"
 }
 
 variable "partitions" {
@@ -127,8 +122,8 @@ job "reelway" {
 
       env {
         REELWAY_REDIS_URL           = var.redis_url
-        REELWAY_REDIS_USERNAME      = var.redis_username
-        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_password"
+        REELWAY_REDIS_USERNAME      = "gateway"
+        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_gateway"
         REELWAY_PARTITIONS          = var.partitions
         REELWAY_STORAGE_URL         = "file:///var/lib/reelway/storage"
         REELWAY_GATEWAY_HOST        = "0.0.0.0"
@@ -137,8 +132,8 @@ job "reelway" {
       }
 
       template {
-        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_password }}{{ end }}"
-        destination = "${NOMAD_SECRETS_DIR}/redis_password"
+        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_gateway }}{{ end }}"
+        destination = "${NOMAD_SECRETS_DIR}/redis_gateway"
         change_mode = "restart"
         perms       = "0444"
       }
@@ -201,15 +196,15 @@ job "reelway" {
 
       env {
         REELWAY_REDIS_URL           = var.redis_url
-        REELWAY_REDIS_USERNAME      = var.redis_username
-        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_password"
+        REELWAY_REDIS_USERNAME      = "worker"
+        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_worker"
         REELWAY_PARTITIONS          = var.partitions
         REELWAY_STORAGE_URL         = "file:///var/lib/reelway/storage"
       }
 
       template {
-        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_password }}{{ end }}"
-        destination = "${NOMAD_SECRETS_DIR}/redis_password"
+        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_worker }}{{ end }}"
+        destination = "${NOMAD_SECRETS_DIR}/redis_worker"
         change_mode = "restart"
         perms       = "0444"
       }
@@ -265,15 +260,15 @@ job "reelway" {
 
       env {
         REELWAY_REDIS_URL           = var.redis_url
-        REELWAY_REDIS_USERNAME      = var.redis_username
-        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_password"
+        REELWAY_REDIS_USERNAME      = "worker"
+        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_worker"
         REELWAY_PARTITIONS          = var.partitions
         REELWAY_STORAGE_URL         = "file:///var/lib/reelway/storage"
       }
 
       template {
-        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_password }}{{ end }}"
-        destination = "${NOMAD_SECRETS_DIR}/redis_password"
+        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_worker }}{{ end }}"
+        destination = "${NOMAD_SECRETS_DIR}/redis_worker"
         change_mode = "restart"
         perms       = "0444"
       }
@@ -329,15 +324,15 @@ job "reelway" {
 
       env {
         REELWAY_REDIS_URL           = var.redis_url
-        REELWAY_REDIS_USERNAME      = var.redis_username
-        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_password"
+        REELWAY_REDIS_USERNAME      = "reaper"
+        REELWAY_REDIS_PASSWORD_FILE = "${NOMAD_SECRETS_DIR}/redis_reaper"
         REELWAY_PARTITIONS          = var.partitions
         REELWAY_STORAGE_URL         = "file:///var/lib/reelway/storage"
       }
 
       template {
-        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_password }}{{ end }}"
-        destination = "${NOMAD_SECRETS_DIR}/redis_password"
+        data        = "{{ with nomadVar \"nomad/jobs/reelway\" }}{{ .redis_reaper }}{{ end }}"
+        destination = "${NOMAD_SECRETS_DIR}/redis_reaper"
         change_mode = "restart"
         perms       = "0444"
       }

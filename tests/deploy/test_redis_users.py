@@ -1,63 +1,84 @@
-"""The Redis of the Compose installation: with its configuration and users the roles can do all they do, and no more."""
+"""The Redis of the Compose installation: with its configuration, each kind can do all it does, and no more."""
 
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 import redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from actors.kernel import (
     Beat,
+    Child,
     Commit,
     End,
     Endpoint,
     Fail,
+    Grant,
     Keeper,
     KernelOptions,
     Partitions,
     Pulse,
     RedisOptions,
     Release,
+    Spawn,
     Submission,
     Submitter,
     Worker,
+    admit,
     connect,
-    list_jobs,
     new_nonce,
-    read_log,
 )
+from actors.kernel.doorbell import Doorbell
+from actors.kernel.limits import Limits
+from actors.kernel.system_scripts import SYSTEM, SystemScripts
+from actors.places import storage_of
+from actors.reaper import Reaper
+from actors.settings import Settings, load
+from gateway.http.service import GatewayService
 from tests.conftest import RedisServer
+from tests.deploy import redis_rights
+from tests.kernel.stages import eventually
 
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
+KINDS = ("worker", "gateway", "reaper", "operator")
 BODY = b'{"code":"X","message":"x"}'
+SPEC = b'{"source":"https://media.example/clip.mp4","format":"mp3"}'
+KEY = "rw_a-key-for-tests"
+KERNEL = KernelOptions(lease_s=0.5, beat_s=0.1)
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The secrets of a fresh installation."""
     home = tmp_path_factory.mktemp("compose")
-    shutil.copy(COMPOSE / "make_secrets.sh", home)
+    for name in ("make_secrets.sh", "redis_rights"):
+        shutil.copy(COMPOSE / name, home)
     subprocess.run(["bash", str(home / "make_secrets.sh")], check=True, capture_output=True)
     return home / "secrets"
 
 
-def configuration(secrets: Path) -> list[str]:
+def configuration(users: Path) -> list[str]:
     """compose/redis.conf as arguments, with what names paths and addresses of the container left to the test."""
     arguments = []
     for line in (COMPOSE / "redis.conf").read_text("utf-8").splitlines():
         name, _, value = line.partition(" ")
         if line and not line.startswith("#") and name not in {"bind", "dir", "aclfile"}:
             arguments += [f"--{name}", *(part.strip('"') for part in value.split(" "))]
-    return [*arguments, "--aclfile", str(secrets / "redis_users")]
+    return [*arguments, "--aclfile", str(users)]
 
 
 @pytest.fixture(scope="module")
 def server(secrets: Path) -> Iterator[RedisServer]:
-    server = RedisServer(*configuration(secrets))
+    """Besides the installation's users it has one for the tests, who sees what was refused."""
+    users = secrets.parent / "users"
+    users.write_text((secrets / "redis_users").read_text("utf-8") + "user tester on nopass ~* &* +@all\n", "utf-8")
+    server = RedisServer(*configuration(users))
     try:
         server.start()
         yield server
@@ -66,16 +87,52 @@ def server(secrets: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def options(server: RedisServer, secrets: Path) -> RedisOptions:
-    password = (secrets / "redis_password").read_text("utf-8").strip()
-    return RedisOptions(url=server.url, username="reelway", password=password)
+def tester(server: RedisServer) -> Iterator[redis.Redis]:
+    """At the end of the test nobody must have been refused anything."""
+    with redis.Redis.from_url(server.url, username="tester", password="any") as client:
+        client.flushall()
+        client.acl_log_reset()
+        yield client
+        assert client.acl_log() == []
+
+
+def password(secrets: Path, kind: str) -> str:
+    return (secrets / f"redis_{kind}").read_text("utf-8").strip()
+
+
+@pytest.fixture
+def options(server: RedisServer, secrets: Path) -> dict[str, RedisOptions]:
+    """How each kind connects."""
+    return {kind: RedisOptions(url=server.url, username=kind, password=password(secrets, kind)) for kind in KINDS}
+
+
+def settings_of(kind: str, server: RedisServer, secrets: Path, data_dir: Path) -> Settings:
+    values = {
+        "data_dir": str(data_dir), "redis.url": server.url, "redis.username": kind,
+        "redis.password": password(secrets, kind), "redis.partitions": 1, "kernel.lease_s": KERNEL.lease_s,
+        "kernel.beat_s": KERNEL.beat_s, "reaper.interval_s": 0.05, "reaper.reconcile_s": 0.05, "gateway.key": KEY,
+        "gateway.port": 0, "storage.min_free_bytes": 0,
+    }  # fmt: skip
+    return load({}, overrides=values)
+
+
+def test_the_rights_are_those_of_the_code() -> None:
+    assert redis_rights.RIGHTS.read_text("utf-8") == redis_rights.page(), "run python -m tests.deploy.redis_rights"
+
+
+def test_every_script_is_called_by_somebody() -> None:
+    known = {path.stem for folder in ("", "sys") for path in (redis_rights.LUA / folder).glob("*.lua")}
+    assert {verb for verbs in redis_rights.VERBS.values() for verb in verbs} == known
 
 
 def test_the_files_hold_what_they_should(secrets: Path) -> None:
-    password = (secrets / "redis_password").read_text("utf-8").strip()
-    assert password not in (secrets / "redis_users").read_text("utf-8")
+    users = (secrets / "redis_users").read_text("utf-8")
+    words = {kind: password(secrets, kind) for kind in KINDS}
+    assert len(set(words.values())) == len(KINDS)
+    assert not any(word in users for word in words.values())
     assert (secrets / "gateway_key").read_text("utf-8").startswith("rw_")
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert stat.S_IMODE((secrets / "redis_operator").stat().st_mode) == 0o400
 
 
 def test_a_second_call_keeps_the_secrets(secrets: Path) -> None:
@@ -91,50 +148,211 @@ def test_the_default_user_may_only_ping(server: RedisServer) -> None:
             client.get("rw:{p00}:epoch")
 
 
-def test_a_wrong_password_is_refused(server: RedisServer) -> None:
-    client = redis.Redis.from_url(server.url, username="reelway", password="wrong")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_password_is_refused(server: RedisServer, kind: str) -> None:
+    client = redis.Redis.from_url(server.url, username=kind, password="wrong")
     with client, pytest.raises(AuthenticationError):
         client.ping()
 
 
+ANYBODY = [
+    ("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("CONFIG", "SET", "maxmemory", "0"), ("SHUTDOWN",), ("GET", "other"),
+    ("HGETALL", "other"), ("EVAL", "return redis.call('GET', 'other')", 0), ("ACL", "LIST"), ("BGSAVE",),
+    ("SCRIPT", "FLUSH"), ("SUBSCRIBE", "x"), ("REPLICAOF", "NO", "ONE"), ("CLUSTER", "RESET"), ("MONITOR",),
+]  # fmt: skip
+SOME = [
+    ("worker", ("LRANGE", "rw:{p00}:log:x", "0", "-1")),
+    ("worker", ("ZREVRANGEBYSCORE", "rw:{p00}:jobs:t", "+inf", "-inf")),
+    ("worker", ("UNLINK", "rw:{p00}:job:x")),
+    ("worker", ("XINFO", "CONSUMERS", "rw:{p00}:in:a:cpu:normal", "rw")),
+    ("gateway", ("XREADGROUP", "GROUP", "rw", "w", "STREAMS", "rw:{p00}:in:a:cpu:normal", ">")),
+    ("gateway", ("XGROUP", "DELCONSUMER", "rw:{p00}:in:a:cpu:normal", "rw", "w")),
+    ("gateway", ("UNLINK", "rw:{p00}:job:x")),
+    ("reaper", ("XREADGROUP", "GROUP", "rw", "w", "STREAMS", "rw:{p00}:in:a:cpu:normal", ">")),
+    ("reaper", ("LRANGE", "rw:{p00}:log:x", "0", "-1")),
+    ("gateway", ("CONFIG", "GET", "maxmemory")),
+    ("reaper", ("CLIENT", "LIST")),
+]
+
+
 @pytest.mark.parametrize(
-    "command", [("FLUSHALL",), ("KEYS", "*"), ("CONFIG", "GET", "*"), ("SHUTDOWN",), ("GET", "other"), ("ACL", "LIST")]
+    ("kind", "command"), [*((kind, command) for kind in KINDS for command in ANYBODY), *SOME], ids=str
 )
-def test_a_role_may_not(command: tuple[str, ...], options: RedisOptions) -> None:
-    client = redis.Redis.from_url(options.url, username=options.username, password=options.password)
-    with client, pytest.raises(NoPermissionError):
+def test_a_kind_may_not(kind: str, command: tuple[str | int, ...], options: dict[str, RedisOptions]) -> None:
+    told = options[kind]
+    client = redis.Redis.from_url(told.url, username=told.username, password=told.password)
+    with client, pytest.raises(redis.ResponseError, match=r"(?i)permission|can't (run|access)"):
         client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
-async def test_a_role_may_use_every_verb(options: RedisOptions) -> None:
-    client, kernel, partitions = connect(options), KernelOptions(lease_s=0.05, beat_s=0.02), Partitions(1)
-    submitter, keeper = Submitter(client, partitions, kernel), Keeper(client, partitions, kernel)
-    worker = Worker(client, partitions, kernel, "worker")
-    keys = partitions.keys("00")
-    inboxes = [keys.inbox("fetch", "cpu", "again"), keys.inbox("fetch", "cpu", "normal")]
-    await keeper.set_endpoint("acme", "log", Endpoint({"job.completed": True, "job.cancelled": True}, "log", 60_000))
-    for number in range(5):
-        sent = await submitter.submit(
-            Submission(tenant="acme", stage="fetch", spec=b"{}", input=b"{}", idempotency_key=f"key-{number}")
-        )
-        assert sent.outcome == "ok"
-    first, second, third, fourth, fifth = (await worker.take("00", inboxes, 5, new_nonce())).grants
-    assert await worker.beat("00", [Beat(first.job, first.fence, 10.0)]) == [Pulse.OK]
-    assert await worker.commit("00", [Commit(first.job, first.fence, "done", "", "", b"{}")]) == [End.OK]
-    assert await worker.fail("00", [Fail(second.job, second.fence, "transient", 0, 2, BODY, BODY)]) == [End.OK]
-    assert await worker.fail("00", [Fail(third.job, third.fence, "permanent", 0, 2, BODY, BODY)]) == [End.OK]
-    assert await worker.release("00", [Release(fourth.job, fourth.fence, BODY)]) == [End.OK]
-    assert await keeper.promote("00") == [second.job]
-    assert (await submitter.cancel(fourth.job, "test")).outcome == "cancelled"
-    assert (await submitter.cancel(fifth.job, "test")).outcome == "flagged"
-    await keeper.reap("00", await keeper.server_time_ms())
-    await keeper.expire("00")
-    await keeper.reconcile("00", "0")
-    await keeper.retention("00", [first.job])
-    await keeper.give_back("00")
-    jobs, _ = await list_jobs(client, partitions, "acme")
-    assert len(jobs) == 5
-    assert len(await read_log(client, partitions, first.job)) == 3
-    assert await client.xread({keys.inbox("notify", "cpu", "normal"): "0"}, block=1000)
-    assert await client.info("memory")
+class Worked:
+    """A worker that does all that workers do."""
+
+    def __init__(self, options: RedisOptions) -> None:
+        self.client = connect(options)
+        self._options = options
+        self.partitions = Partitions(1)
+        self.keys = self.partitions.keys("00")
+        self.worker = Worker(self.client, self.partitions, KERNEL, "worker")
+
+    async def take(self, stage: str, want: int = 1) -> list[Grant]:
+        inboxes = [self.keys.inbox(stage, "cpu", order) for order in ("again", "alone", "normal")]
+        return (await self.worker.take("00", inboxes, want, new_nonce())).grants
+
+    async def every_verb(self) -> str:
+        """Seven jobs of `fetch` wait; returns the one that died."""
+        await admit(self.client, self.partitions)
+        keeper = Keeper(self.client, self.partitions, KERNEL)
+        await keeper.set_endpoint("acme", "log", Endpoint({"job.completed": True}, "log", 60_000))
+        await keeper.drop_endpoint("acme", "other")
+        first, second, third, fourth = await self.take("fetch", 4)
+        worker = self.worker
+        assert await worker.beat("00", [Beat(first.job, first.fence, 10.0)]) == [Pulse.OK]
+        assert await worker.commit("00", [Commit(first.job, first.fence, "next", "store", "cpu", b"{}")]) == [End.OK]
+        assert await worker.fail("00", [Fail(second.job, second.fence, "transient", 0, 2, BODY, BODY)]) == [End.OK]
+        assert await worker.fail("00", [Fail(third.job, third.fence, "permanent", 0, 2, BODY, BODY)]) == [End.OK]
+        assert await worker.release("00", [Release(fourth.job, fourth.fence, BODY)]) == [End.OK]
+        (store,) = await self.take("store")
+        assert await worker.commit("00", [Commit(store.job, store.fence, "done", "", "", b"{}")]) == [End.OK]
+        (parent,) = await self.take("fetch")
+        child = Child(number=1, stage="chunk", spec=b"{}", input=b"{}")
+        assert (await worker.spawn("00", Spawn(parent.job, parent.fence, (child,)))).status == "OK"
+        split = Commit(parent.job, parent.fence, "split", "store", "cpu", b"{}")
+        assert await worker.commit("00", [split]) == [End.OK]
+        (chunk,) = await self.take("chunk")
+        assert await worker.commit("00", [Commit(chunk.job, chunk.fence, "done", "", "", b"{}")]) == [End.OK]
+        assert [row.state for row in await worker.children("00", parent.job, 1, 1)] == ["completed"]
+        limits = Limits(self._options, {"site": 1}, KERNEL)
+        async with limits.place("site", "holder"):
+            pass
+        await limits.stop()
+        doorbell = Doorbell(self._options)
+        await doorbell.ring({self.keys.inbox("notify", "cpu", "normal"): "0"})
+        await doorbell.close()
+        await self._announce()
+        await self.client.aclose()
+        return third.job
+
+    async def _announce(self) -> None:
+        system = [f"{SYSTEM}workers", f"{SYSTEM}seen"]
+        for verb, arguments in (("announce", ["w", "{}", "60000"]), ("withdraw", ["w"])):
+            await SystemScripts(self.client).call(verb, system, arguments)
+
+
+async def submit(client: Any, count: int) -> None:
+    submitter = Submitter(client, Partitions(1), KernelOptions(window=100))
+    for number in range(count):
+        submission = Submission(tenant="acme", stage="fetch", spec=SPEC, input=b"{}", idempotency_key=f"key-{number}")
+        assert (await submitter.submit(submission)).outcome == "ok"
+
+
+@pytest.fixture
+async def gateway(server: RedisServer, secrets: Path, tmp_path: Path) -> AsyncIterator[GatewayService]:
+    service = GatewayService(settings_of("gateway", server, secrets, tmp_path))
+    await service.start()
+    await service.ready()
+    yield service
+    await service.stop()
+
+
+@pytest.mark.parametrize("kind", ["worker", "operator"])
+async def test_a_worker_may_use_every_verb(tester: redis.Redis, options: dict[str, RedisOptions], kind: str) -> None:
+    gateway = connect(options["gateway"])
+    await submit(gateway, 7)
+    await gateway.aclose()
+    await Worked(options[kind]).every_verb()
+
+
+async def test_a_gateway_may_do_all_it_does(
+    tester: redis.Redis, options: dict[str, RedisOptions], gateway: GatewayService
+) -> None:
+    client = connect(options["gateway"])
+    await submit(client, 7)
     await client.aclose()
+    dead = await Worked(options["worker"]).every_verb()
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession(gateway.url, headers=headers) as api:
+
+        async def ask(method: str, path: str, body: object = None, **more: str) -> Any:
+            async with api.request(method, path, json=body, headers=more) as response:
+                text = await response.text()
+                assert response.status < 300, (method, path, text)
+                return await response.json(content_type=None) if text.startswith("{") else text
+
+        request = {"source": "https://media.example/clip.mp4", "format": "mp3"}
+        job = (await ask("POST", "/v1/jobs", request, **{"Idempotency-Key": "k"}))["id"]
+        assert (await ask("POST", "/v1/jobs", request, **{"Idempotency-Key": "k"}))["id"] == job
+        assert len((await ask("GET", "/v1/jobs"))["jobs"]) == 1
+        await ask("GET", f"/v1/jobs/{job}")
+        await ask("GET", f"/v1/jobs/{job}/events")
+        await ask("POST", f"/v1/jobs/{job}/cancel")
+        await ask("GET", f"/v1/jobs/{job}/events", Accept="text/event-stream")
+        await ask("GET", "/readyz")
+        await ask("GET", "/v1/admin/dead")
+        await ask("GET", "/v1/admin/dead/count")
+        await ask("GET", "/v1/admin/dead/export")
+        await ask("GET", f"/v1/admin/dead/{dead}")
+        await ask("POST", f"/v1/admin/dead/{dead}/replay", {})
+        tester.zadd("rw:{p00}:quarantine", {"j00-x": 1})
+        tester.hset("rw:{p00}:quarantined:j00-x", "state", "odd")
+        await ask("GET", "/v1/admin/quarantine")
+        await ask("GET", "/v1/admin/workers")
+        await ask("GET", "/v1/admin/stages")
+        await ask("POST", "/v1/admin/stages/fetch/pause", {})
+        await ask("POST", "/v1/admin/stages/fetch/resume", {})
+        await ask("PUT", "/v1/admin/tenants/acme", {"limit": 3})
+        await ask("PUT", "/v1/admin/tenants/acme", {"limit": None})
+        keeper = Keeper(gateway.context.redis, Partitions(1), KERNEL)
+        assert await keeper.purge("00", [job]) == [job]
+
+
+async def test_a_reaper_may_do_all_it_does(
+    tester: redis.Redis, options: dict[str, RedisOptions], server: RedisServer, secrets: Path, tmp_path: Path
+) -> None:
+    client = connect(options["gateway"])
+    await submit(client, 7)
+    submitter = Submitter(client, Partitions(1), KERNEL)
+    brief = Submission(tenant="acme", stage="fetch", spec=SPEC, input=b"{}", deadline_s=0.01)
+    short_lived = (await submitter.submit(brief)).job
+    worked = Worked(options["worker"])
+    (grant,) = await worked.take("fetch")
+    await worked.client.aclose()
+    reaper = Reaper(
+        settings_of("reaper", server, secrets, tmp_path), storage_of(settings_of("reaper", server, secrets, tmp_path))
+    )
+    await reaper.start()
+    await reaper.ready()
+
+    async def state_of(job: str) -> bytes | None:
+        return await client.hget(f"rw:{{p00}}:job:{job}", "state")  # type: ignore[no-any-return]
+
+    async def reaped() -> bool:
+        return await state_of(grant.job) == b"queued" and await state_of(short_lived) == b"expired"
+
+    await eventually(reaped)
+    await Keeper(client, Partitions(1), KERNEL).purge("00", [short_lived])
+
+    async def forgotten() -> bool:
+        return await state_of(short_lived) is None
+
+    await eventually(forgotten)
+    tester.delete("rw:{p00}:in:fetch:cpu:normal")
+
+    async def repaired() -> bool:
+        return bool(tester.exists("rw:{p00}:in:fetch:cpu:normal"))
+
+    await eventually(repaired)
+    await reaper.stop()
+    await client.aclose()
+
+
+async def test_an_operator_may_look(tester: redis.Redis, options: dict[str, RedisOptions]) -> None:
+    told = options["operator"]
+    with redis.Redis.from_url(told.url, username=told.username, password=told.password, driver_info=None) as client:
+        assert client.acl_whoami() == "operator"
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        client.slowlog_get()
+        client.client_list()
+        client.memory_usage("rw:{sys}:meta")
+        client.scan(match="rw:*")
+        client.lrange("rw:{p00}:log:x", 0, -1)
