@@ -23,10 +23,7 @@ local function report(job, percent, progress)
   end
   redis.call('HSET', job.key, 'percent', tostring(job.percent), 'progress', progress, 'reason', job.reason, 'updated_at', NOW)
   pulse(job, progress, job.reason)
-  if job.parent ~= '' and job.percent > before then
-    local parent = read(job.parent)
-    if parent then raise(parent, job.percent - before) end
-  end
+  credit(job, job.percent - before)
 end
 
 local function beat(id, fence, percent, progress)

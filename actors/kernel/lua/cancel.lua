@@ -8,17 +8,23 @@
 --         {GONE, ''}          no such job
 -- Repeat  answers FLAGGED or TERMINAL; the first `by` stands.
 
-local job = read(ARGV[7])
-if not job then return { 'GONE', '' } end
-if TERMINAL[job.state] then return { 'TERMINAL', job.state } end
-
 shrink_first()
-if job.cancel == '' then
-  job.cancel = ARGV[8]
-  redis.call('HSET', job.key, 'cancel', job.cancel, 'cancel_requested_at', NOW, 'updated_at', NOW)
+
+local function cancel(id, by)
+  local job = read(id)
+  if not job then return { 'GONE', '' } end
+  if TERMINAL[job.state] then return { 'TERMINAL', job.state } end
+  if job.cancel == '' then
+    job.cancel = by
+    redis.call('HSET', job.key, 'cancel', by, 'cancel_requested_at', NOW, 'updated_at', NOW)
+  end
+  if job.state == 'running' then return { 'FLAGGED', 'running' } end
+  finish_unwanted(job)
+  return { 'CANCELLED', 'cancelled' }
 end
-if job.state == 'running' then return { 'FLAGGED', 'running' } end
-finish_unwanted(job)
+
+local reply = apart(ARGV[7], cancel, ARGV[7], ARGV[8])
 settle()
 flush()
-return { 'CANCELLED', 'cancelled' }
+if reply == 'ERROR' then return redis.error_reply('ERR the data of job ' .. ARGV[7] .. ' cannot be used') end
+return reply

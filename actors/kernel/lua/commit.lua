@@ -20,7 +20,9 @@ local function step(job, item)
   if item.rescue ~= '' then job.extra = '1' end
   job.attempt, job.crashes, job.pinned, job.reason = 0, 0, '', ''
   -- A stage that ends before its last beat has still come as far as it says.
-  job.percent = math.max(job.percent, tonumber(item.percent) or 0)
+  local before = job.percent
+  job.percent = math.max(before, tonumber(item.percent) or 0)
+  credit(job, job.percent - before)
 end
 
 local function next_stage(job, item)
@@ -39,6 +41,7 @@ local function wait_for_children(job, item)
   step(job, item)
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED
   redis.call('HSET', key, 'base', tostring(job.percent), 'reach', item.reach)
+  redis.call('HDEL', key, 'revive')
   event(job, 'job.waiting', '{"children":' .. job.children .. '}')
   write(job, 'input', item.body, 'refs', item.refs)
   raise(job, 0)

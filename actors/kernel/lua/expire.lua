@@ -23,6 +23,7 @@ local function expire(id)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.deadlines, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+  if deliveries >= MANY_DELIVERIES then break end
   if apart(id, expire, id) == 'ERROR' then row('deadlines', id, NOW + POSTPONED_MS) end
 end
 settle()

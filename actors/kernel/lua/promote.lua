@@ -25,6 +25,7 @@ local function promote(id)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.due, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+  if deliveries >= MANY_DELIVERIES then break end
   if apart(id, promote, id) == 'ERROR' then row('due', id, NOW + POSTPONED_MS) end
 end
 settle()

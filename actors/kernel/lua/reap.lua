@@ -47,6 +47,7 @@ local function reap(id)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', ROWS.leases, '-inf', NOW, 'LIMIT', 0, BOUND)) do
+  if deliveries >= MANY_DELIVERIES then break end
   local outcome = apart(id, reap, id)
   -- Looked at again after a lease, so that it does not keep the others from being seen.
   if outcome == 'ERROR' then row('leases', id, NOW + lease) end

@@ -106,6 +106,8 @@ local function mend_children(parent)
 end
 
 local function mend_rows(job)
+  if job.state == 'running' and job.kind ~= 'delivery' then member(slots(job.tenant), job.id, true, true) end
+  if job.state == 'queued' and in_window(job) then member(ready_set(job), job.id, true, true) end
   if not redis.call('ZSCORE', ROWS.deadlines, job.id) then
     row('deadlines', job.id, job.deadline)
     repaired(job.id, 'deadline')

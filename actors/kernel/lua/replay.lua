@@ -30,9 +30,7 @@ local left = 0
 if job.parent ~= '' then
   local parent = read(job.parent)
   if not parent or parent.state ~= 'waiting' then return { 'PARENT', parent and parent.state or 'gone', 0 } end
-  local key = kids_of(parent.id)
-  if redis.call('HGET', key, string.match(job.id, '%d+$')) ~= 'open' then redis.call('HINCRBY', key, 'open', 1) end
-  replay_child(job, parent, 100)
+  reopen_row(job, parent)
 elseif redis.call('HGET', job.key, 'waited') == '1' and ARGV[9] == 'here' then
   begin_again(job, NOW + tonumber(ARGV[8]), false, '')
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED

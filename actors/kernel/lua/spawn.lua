@@ -24,16 +24,28 @@ local key = kids_of(parent.id)
 local reply = { 'OK' }
 redis.call('HSET', parent.key, 'on_child_failure', on_child_failure, 'extra', 1)
 
-local function revive(child)
-  if child and child.state ~= 'completed' and TERMINAL[child.state] then replay_child(child, parent, child.percent) end
+local reviving = redis.call('HGET', key, 'revive')
+
+-- A child that is there already. One that ended with its parent, or without success before its parent was replayed, begins
+-- again; one whose row was lost gets it back.
+local function meet(id, number, known)
+  local child = read(id)
+  if not child then return end
+  local ended = TERMINAL[child.state]
+  if not known then
+    redis.call('HSET', key, number, ended and child.state .. ' ' .. child.fence or 'open')
+    if not ended then redis.call('HINCRBY', key, 'open', 1) end
+  elseif ended and child.state ~= 'completed' and (known == 'open' or reviving) then
+    reopen_row(child, parent)
+  end
 end
 
 local function spawn(number, kind, stage, lane, rescue, priority, listed, spec, input, refs)
   if tonumber(number) > MOST then return 'MANY' end
   local id = parent.id .. '.' .. number
   local known = redis.call('HGET', key, number)
-  if known then
-    if known == 'open' then revive(read(id)) end
+  if known or redis.call('EXISTS', ROOT .. 'job:' .. id) == 1 then
+    meet(id, number, known)
     return 'EXISTS'
   end
   local child = newborn(id, { tenant = parent.tenant, kind = kind, stage = stage, lane = lane, rescue = rescue,

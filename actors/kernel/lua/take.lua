@@ -54,7 +54,7 @@ local function start(job)
   job.takes = job.takes + 1
   job.fence = job.takes .. '.' .. nonce
   if in_window(job) then leave_window(job) end
-  if job.kind ~= 'delivery' then member(slots(job.tenant), job.id, true) end
+  take_slot(job)
   job.state = 'running'
   event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. (job.attempt + job.crashes + 1) .. '}')
   write(job, 'owner', worker, 'started_at', NOW)

@@ -48,11 +48,18 @@ local sets, cards = {}, {}
 -- Gathers one row of leases, due, active or deadlines; `score` false removes it. The last word on a job counts.
 local function row(set, id, score) gathered[set][id] = score end
 
--- Gathers whether `id` belongs to the set at `key`. The last word counts; the first one tells what it was before.
-local function member(key, id, belongs)
+-- Gathers whether `id` belongs to the set at `key`; the last word counts. Unless it is `asked` of Redis, the first word is
+-- taken to change something.
+local function member(key, id, belongs, asked)
   if not sets[key] then sets[key] = {} end
   local known = sets[key][id]
-  sets[key][id] = { belongs = belongs, before = known and known.before or not known and not belongs }
+  if not known then
+    local before = not belongs
+    if asked then before = redis.call('SISMEMBER', key, id) == 1 end
+    known = { before = before }
+    sets[key][id] = known
+  end
+  known.belongs = belongs
 end
 
 -- Size of the set at `key` with what is gathered.

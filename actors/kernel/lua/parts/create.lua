@@ -11,8 +11,8 @@ end
 
 -- Writes what never changes, and the job's rows. The caller lets it wait (`enqueue`) and writes the rest.
 local function create(job, spec, input, refs)
-  redis.call('HSET', job.key, 'v', 1, 'created_at', NOW, 'first', job.stage .. ':' .. job.lane, 'first_input', input,
-    'spec', spec, 'input', input, 'refs', refs)
+  redis.call('HSET', job.key, 'v', 1, 'created_at', NOW, 'first', job.stage .. ':' .. job.lane .. ':' .. job.rescue, 'first_input',
+    input, 'spec', spec, 'input', input, 'refs', refs)
   row('active', job.id, NOW)
   row('deadlines', job.id, job.deadline)
   if job.listed == '1' then redis.call('ZADD', ROOT .. 'jobs:' .. job.tenant, NOW, job.id) end

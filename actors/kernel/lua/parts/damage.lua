@@ -7,7 +7,9 @@ local function quarantine(id, why)
   for set in pairs(ROWS) do row(set, id, false) end
   local kept = ROOT .. 'quarantined:' .. id
   redis.call('RENAME', ROOT .. 'job:' .. id, kept)
-  redis.call('PEXPIRE', kept, RETENTION)
+  for _, key in ipairs({ kept, ROOT .. 'log:' .. id, ROOT .. 'kids:' .. id }) do redis.call('PEXPIRE', key, RETENTION) end
+  local tenant = redis.pcall('HGET', kept, 'tenant')
+  if type(tenant) == 'string' then redis.call('ZREM', ROOT .. 'jobs:' .. tenant, id) end
   redis.call('SET', ROOT .. 'quarantined:why:' .. id, why, 'PX', RETENTION)
   redis.call('ZADD', ROOT .. 'quarantine', NOW, id)
   redis.log(redis.LOG_WARNING, 'reelway: job ' .. id .. ' is quarantined: ' .. why)

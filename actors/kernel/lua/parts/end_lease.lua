@@ -49,10 +49,30 @@ local function leave_window(job)
   vacant[job.stage .. ':' .. job.lane .. ' ' .. job.tenant] = true
 end
 
+local limits = {}
+
+-- Slots of a tenant; 0 when there is no limit.
+local function limit_of(tenant)
+  if not limits[tenant] then limits[tenant] = tonumber(redis.call('GET', ROOT .. 'limit:' .. tenant) or LIMIT) or 0 end
+  return limits[tenant]
+end
+
+local function take_slot(job)
+  if job.kind == 'delivery' then return end
+  member(slots(job.tenant), job.id, true, limit_of(job.tenant) > 0)
+end
+
 local function leave_slot(job)
   if job.kind == 'delivery' or job.takes == 0 then return end
-  member(slots(job.tenant), job.id, false)
+  member(slots(job.tenant), job.id, false, limit_of(job.tenant) > 0)
   freed[job.tenant] = true
+end
+
+local function has_slot(job)
+  local gathered_slots = sets[slots(job.tenant)]
+  local known = gathered_slots and gathered_slots[job.id]
+  if known then return known.belongs end
+  return redis.call('SISMEMBER', slots(job.tenant), job.id) == 1
 end
 
 -- Takes the job from where it waits or runs: its hint, its row of leases or delays, its place among the held.

@@ -1,6 +1,9 @@
 -- Part `finish`: the only way into a terminal state.
 
 local DELIVERIES = 20
+-- Deliveries of one call after which a pass over rows stops; the rest is for the next call.
+local MANY_DELIVERIES = 200
+local deliveries = 0
 
 -- One `notify` job per endpoint of the tenant that wants this event. A delivery is a job like others with budgets and
 -- a deadline of its own; it is unlisted, so it appears in no feed and creates no delivery itself.
@@ -14,7 +17,7 @@ local function deliver(job, kind, data, entry)
   for index = 1, #hooks, 2 do
     local name, readable, hook = hooks[index], pcall(cjson.decode, hooks[index + 1])
     if readable and hook.events and hook.events[kind] and count < DELIVERIES then
-      count = count + 1
+      count, deliveries = count + 1, deliveries + 1
       local id = job.id .. '.e' .. job.rev .. '.' .. count
       local delivery = newborn(id, { tenant = job.tenant, kind = 'delivery', stage = 'notify', lane = 'cpu', rescue = '',
         priority = 'normal', listed = '0', parent = '', deadline = NOW + hook.deadline_ms })

@@ -11,6 +11,8 @@ local PAGES = 20
 
 local function kids_of(id) return ROOT .. 'kids:' .. id end
 
+local credit
+
 -- The parent's percent follows its children while it waits; watchers hear of every half percent.
 function raise(parent, delta)
   local key = kids_of(parent.id)
@@ -24,8 +26,14 @@ function raise(parent, delta)
   parent.percent = reached
   redis.call('HSET', parent.key, 'percent', tostring(reached), 'updated_at', NOW)
   if math.floor(reached * 2) > math.floor(before * 2) then pulse(parent, '{}', parent.reason) end
-  local grandparent = parent.parent ~= '' and read(parent.parent)
-  if grandparent and not TERMINAL[grandparent.state] then raise(grandparent, reached - before) end
+  credit(parent, reached - before)
+end
+
+-- A child came further by `delta` percent.
+function credit(child, delta)
+  if child.parent == '' or delta <= 0 then return end
+  local parent = read(child.parent)
+  if parent and not TERMINAL[parent.state] then raise(parent, delta) end
 end
 
 -- All children have ended: the parent's next stage is queued.

@@ -6,7 +6,10 @@ local function begin_again(job, deadline, from_first, pinned)
   if pinned ~= '' then job.extra = '1' end
   if kept[1] and kept[1] ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, kept[1]) end
   redis.call('ZREM', DEAD, job.id)
-  if from_first then job.stage, job.lane = string.match(kept[2], '^([^:]+):([^:]+)$') end
+  if from_first then
+    job.stage, job.lane, job.rescue = string.match(kept[2], '^([^:]+):([^:]+):(.*)$')
+    if job.rescue ~= '' then job.extra = '1' end
+  end
   job.attempt, job.crashes, job.cancel, job.doomed = 0, 0, '', ''
   job.deadline, job.pinned, job.ended, job.reason = deadline, pinned, 'replay ' .. job.fence, ''
   row('active', job.id, NOW)
@@ -14,6 +17,8 @@ local function begin_again(job, deadline, from_first, pinned)
   event(job, 'job.replayed', '{"stage":"' .. job.stage .. '"}')
   redis.call('HDEL', job.key, 'cancel_requested_at', 'ended_at', 'error', 'grave', 'waited')
   if from_first then redis.call('HSET', job.key, 'input', kept[3], 'refs', '[]') end
+  -- A stage that spawns again finds its children there: those without success begin again with it.
+  if job.children > 0 then redis.call('HSET', kids_of(job.id), 'revive', 1) end
 end
 
 -- A child begins again beside its parent. Its row counts as open already; `credited` is the percent its parent has for it.
@@ -23,6 +28,14 @@ local function replay_child(child, parent, credited)
   begin_again(child, parent.deadline, false, '')
   enqueue(child)
   write(child)
+end
+
+-- The same, with its row as it stands: one that was closed counts as open again, and had been credited in full.
+local function reopen_row(child, parent)
+  local key = kids_of(parent.id)
+  local known = redis.call('HGET', key, string.match(child.id, '%d+$'))
+  if known ~= 'open' and known ~= 'again' then redis.call('HINCRBY', key, 'open', 1) end
+  replay_child(child, parent, known == 'open' and child.percent or 100)
 end
 
 local REVIVED = 50
@@ -59,7 +72,7 @@ local function revive_children(parent)
         redis.call('HSET', key, number, 'open')
         child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = 0 }, 'failed')
       elseif TERMINAL[child.state] then
-        replay_child(child, parent, known == 'again' and 100 or child.percent)
+        reopen_row(child, parent)
       end
     end
   end

@@ -12,7 +12,6 @@ local LIMITED = '{"code":"TENANT_LIMIT","message":"As many jobs of this tenant a
   .. 'follows when one of them has ended."}'
 local TURN = '{"code":"TURN_AWAITED","message":"Earlier jobs of the same tenant go first."}'
 
-local limits = {}
 local windows = {}
 
 local function width_key(queue_name) return ROOT .. 'width:' .. queue_name end
@@ -25,14 +24,6 @@ local function window_of(queue_name)
   end
   return windows[queue_name]
 end
-
--- Slots of a tenant; 0 when there is no limit.
-local function limit_of(tenant)
-  if not limits[tenant] then limits[tenant] = tonumber(redis.call('GET', ROOT .. 'limit:' .. tenant) or LIMIT) or 0 end
-  return limits[tenant]
-end
-
-local function has_slot(job) return redis.call('SISMEMBER', slots(job.tenant), job.id) == 1 end
 
 -- Why the job must be held, or nil. Deliveries need no slot.
 local function no_room(job)
@@ -139,19 +130,26 @@ local function refill(queue_name, tenant, wanted)
   if room <= 0 then return end
   local limit = limit_of(tenant)
   local free = limit > 0 and limit - size(slots(tenant)) - ready or room
-  local turns = redis.call('ZRANGEBYLEX', held, '[' .. queue_name .. ' ', '(' .. queue_name .. '!', 'LIMIT', 0, room)
-  for _, turn in ipairs(turns) do
-    local order, id = string.match(turn, '^%S+ (%d)%d* (%S+)$')
-    if free <= 0 and order == '1' then return end
-    local took = apart(id or '', give_turn, held, turn, id, free)
-    -- `reconcile` brings it back, and meanwhile it is in nobody's way.
-    if took == 'ERROR' then redis.call('ZREM', held, turn) end
-    if took == true then free = free - 1 end
-  end
+  local from = '[' .. queue_name .. ' '
+  repeat
+    local turns = redis.call('ZRANGEBYLEX', held, from, '(' .. queue_name .. '!', 'LIMIT', 0, room)
+    local before = #released
+    for _, turn in ipairs(turns) do
+      local order, id = string.match(turn, '^%S+ (%d)%d* (%S+)$')
+      if free <= 0 and order == '1' then return end
+      local took = apart(id or '', give_turn, held, turn, id, free)
+      -- `reconcile` brings it back, and meanwhile it is in nobody's way.
+      if took == 'ERROR' then redis.call('ZREM', held, turn) end
+      if took == true then free = free - 1 end
+    end
+    -- What was no turn any more has left its room to those behind it.
+    room = room - (#released - before)
+    from = #turns > 0 and '(' .. turns[#turns]
+  until room <= 0 or not from
 end
 
 -- Gives turns where places came free. `wanted` is shared out: hints that the caller will read at once.
-local function settle(wanted)
+local function give_turns(wanted)
   local queues, tenants = {}, {}
   for place in pairs(vacant) do queues[#queues + 1] = place end
   for tenant in pairs(freed) do tenants[#tenants + 1] = tenant end
@@ -168,5 +166,14 @@ local function settle(wanted)
       if queue_name then refill(queue_name, tenant, 0) end
       from = queue_name and '(' .. queue_name .. '!'
     end
+  end
+end
+
+-- Until no end of an unwanted job has freed another place.
+local function settle(wanted)
+  local rounds = 0
+  while (next(vacant) or next(freed)) and rounds < 5 do
+    give_turns(wanted)
+    rounds, wanted = rounds + 1, 0
   end
 end
