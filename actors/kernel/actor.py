@@ -210,7 +210,12 @@ class Actor:
         inboxes = self._order.inboxes(partition)
         # Kept until it is answered: a take whose reply was lost is repeated under the same nonce and finds its grants.
         nonce = self._unanswered.setdefault(partition, new_nonce())
-        taken = await self._worker.take(partition, inboxes, want, nonce, holding=len(self._running))
+        try:
+            taken = await self._worker.take(partition, inboxes, want, nonce, holding=len(self._running))
+        except Exception:
+            # The next round begins behind it: a primary that is away holds up its own partitions only.
+            self._order.gave(partition)
+            raise
         del self._unanswered[partition]
         for grant in taken.grants:
             self._run(grant)

@@ -64,6 +64,8 @@ class Beats:
         self._options = options
         self._on_pulse = on_pulse
         self._held: dict[str, _Held] = {}
+        self._apart = parse_address(redis_options.url).kind == "cluster"
+        """Partitions may have different primaries."""
         self._lock = threading.Lock()
         """Guards `_held` while it is changed or copied."""
         self._stopping = False
@@ -121,8 +123,7 @@ class Beats:
 
     async def _beat(self) -> None:
         # Where partitions lie apart, none waits for another's connection.
-        apart = parse_address(self._redis_options.url).kind == "cluster"
-        client = connect(self._redis_options, connections=self._partitions.count if apart else 1)
+        client = connect(self._redis_options, connections=self._partitions.count if self._apart else 1)
         self._worker = Worker(client, self._partitions, self._options, "beats")
         try:
             while not self._stopping:
@@ -152,7 +153,8 @@ class Beats:
                 next_at_s = min(next_at_s, report_at_s)
         for partition in due.keys() - self._sending.keys():
             self._sending[partition] = asyncio.create_task(self._send(partition, due[partition]))
-        if everything and not due:
+        if everything and (self._apart or not due):
+            # A primary that is away is no reason to leave alone what lies elsewhere.
             self.answered_at_s = now_s
         return max(0.0, next_at_s - now_s)
 

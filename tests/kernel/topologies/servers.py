@@ -131,8 +131,10 @@ class Cluster:
         node_timeout_ms: int = 1000,
         tls: Sequence[str] = (),
         program: str | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         arguments = [
+            *arguments,
             "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
             "--cluster-node-timeout", str(node_timeout_ms), "--cluster-replica-validity-factor", "0",
         ]  # fmt: skip

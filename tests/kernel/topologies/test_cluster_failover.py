@@ -1,14 +1,15 @@
 """A Redis Cluster of three primaries and three replicas: a pipeline runs on it, and goes on when a primary is lost."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from actors.kernel import read_job
+from actors.kernel import Done, KernelOptions, State, Submission, Task, read_job
 from tests.gateway.sse_client import SseClient
-from tests.kernel.stages import eventually
+from tests.kernel.stages import Installation, Scripted, eventually
 from tests.kernel.topologies.scene import KEY, TENANT, Scene
 from tests.kernel.topologies.servers import Cluster, Server, cut_off, running
 
@@ -109,3 +110,28 @@ async def test_a_primary_that_freezes_holds_nobody_up_once_its_replica_serves(cl
         assert load.measured(promoted_after_s=promoted_s - frozen_s) < LONGEST_GAP_S
 
 
+
+
+async def test_a_primary_that_stays_away_holds_up_its_own_partitions_only(kernel_options: KernelOptions) -> None:
+    """Without a replica, where the operator lets the rest of the cluster go on; a job of the lost one is held."""
+    with running(Cluster(arguments=("--cluster-require-full-coverage", "no"))) as cluster:
+        house = Installation(cluster.url, kernel_options, 4)
+        holding = asyncio.Event()
+
+        async def work(task: Task) -> Done:
+            if task.tenant == tenants[lost_partition]:
+                holding.set()
+                await asyncio.Event().wait()
+            return Done(b"{}")
+
+        tenants = {house.partitions.of_tenant(f"t{number}"): f"t{number}" for number in range(40)}
+        lost_partition = "02"
+        async with house.running(house.actor(Scripted(work), kill_grace_s=0.3)):
+            held = Submission(tenant=tenants[lost_partition], stage="a", spec=b"{}", input=b"{}")
+            await house.submitter.submit(held)
+            await holding.wait()
+            cluster.serving(house.partitions.keys(lost_partition).root).kill()
+            for partition in ("00", "01", "03"):
+                other = Submission(tenant=tenants[partition], stage="a", spec=b"{}", input=b"{}")
+                await house.until((await house.submitter.submit(other)).job, State.COMPLETED)
+        await house.client.aclose()
