@@ -1,61 +1,19 @@
-//! What an actor takes and what it leaves: suspects, paused stages, lanes, quarantine, children; and that it
-//! says it is there.
+//! What an actor takes and what it leaves: suspects, paused stages, lanes and quarantine.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use redis::Connection;
 use reelway_kernel::{
-    actor::Setup,
-    handler::{Child, Failure, OnChildFailure, Outcome, Task},
     options::KernelOptions,
     worker::{Ask, Fail, FailClass, Worker},
 };
-use serde_json::Value;
 use support::{
-    Server, call, field, hash, partition,
-    running::{Running, done, reap},
+    Server, call, field, partition,
+    running::{Held, reap},
     submit, wait_until,
 };
-
-/// An actor that tells what it starts and holds each job until it is let go.
-struct Held {
-    running: Running,
-    started: Receiver<String>,
-    go: Sender<()>,
-}
-
-impl Held {
-    fn start(server: &Server, change: impl FnOnce(&mut Setup)) -> Self {
-        let (tell, started) = unbounded();
-        let (go, gone) = unbounded::<()>();
-        let running = Running::start_with(server.options(), 1, change, move |task| {
-            tell.send(task.grant.job.clone()).unwrap();
-            gone.recv().unwrap();
-            Ok(done())
-        });
-        Self {
-            running,
-            started,
-            go,
-        }
-    }
-
-    fn next(&self) -> String {
-        self.started.recv_timeout(support::DEADLINE).unwrap()
-    }
-
-    fn let_go(&self) {
-        self.go.send(()).unwrap();
-    }
-}
 
 /// Another worker takes what there is; its leases end after `lease_s`.
 fn take_elsewhere(
@@ -220,109 +178,4 @@ fn a_quarantine_worker_takes_what_was_replayed_to_it_and_nothing_else() {
     held.let_go();
     held.running.stop();
     assert_eq!(field(&mut connection, "j00-good", "state"), "queued");
-}
-
-#[test]
-fn a_job_has_children_and_reads_how_they_ended() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let running = Running::start(&server, |_| {}, {
-        let seen = Arc::clone(&seen);
-        move |task| family(task, &seen)
-    });
-    submit(&mut connection, "j00-a", "{}");
-    wait_until("the parent completes", || {
-        field(&mut connection, "j00-a", "state") == "completed"
-    });
-    running.stop();
-    let seen = seen.lock().unwrap();
-    let expected = [
-        (1, "j00-a.1", "completed"),
-        (2, "j00-a.2", "completed"),
-        (3, "j00-a.3", "completed"),
-    ];
-    let expected: Vec<_> = expected
-        .map(|(number, job, state)| (number, job.to_owned(), state.to_owned()))
-        .to_vec();
-    assert_eq!(*seen, expected);
-    let parent = hash(&mut connection, "j00-a");
-    assert_eq!(parent["takes"], "2");
-    assert_eq!(parent["children"], "3");
-}
-
-fn family(task: &Task, seen: &Mutex<Vec<(u32, String, String)>>) -> Result<Outcome, Failure> {
-    if !task.grant.parent.is_empty() {
-        assert_eq!(task.grant.parent, "j00-a");
-        return Ok(done());
-    }
-    if task.grant.input == b"{}" {
-        let child = |number: u32| Child {
-            number,
-            kind: "media".to_owned(),
-            stage: "a".to_owned(),
-            lane: "cpu".to_owned(),
-            rescue: false,
-            priority: None,
-            listed: false,
-            spec: b"{}".to_vec(),
-            input: b"{}".to_vec(),
-            refs: Vec::new(),
-        };
-        let children: Vec<Child> = (1..=3).map(child).collect();
-        task.spawn(&children, OnChildFailure::GoOn)?;
-        return Ok(Outcome::Split {
-            stage: "a".to_owned(),
-            lane: "cpu".to_owned(),
-            rescue: false,
-            reach: 80.0,
-            input: br#"{"joins":true}"#.to_vec(),
-            refs: Vec::new(),
-        });
-    }
-    assert_eq!(task.grant.children, 3);
-    let rows = task.children(1, 10)?;
-    let rows = rows.into_iter().map(|row| (row.number, row.job, row.state));
-    seen.lock().unwrap().extend(rows);
-    Ok(done())
-}
-
-#[test]
-fn an_actor_says_that_it_is_there() {
-    let server = Server::start();
-    let mut connection = server.connection();
-    let held = Held::start(&server, |_| {});
-    submit(&mut connection, "j00-a", "{}");
-    held.next();
-    let mut rows = HashMap::new();
-    wait_until("it is listed", || {
-        rows = listed(&mut connection);
-        !rows.is_empty()
-    });
-    let owner = field(&mut connection, "j00-a", "owner");
-    let row = &rows[&owner];
-    assert_eq!(row["stage"], "a");
-    assert_eq!(row["lane"], "cpu");
-    assert_eq!(row["slots"], 2);
-    assert_eq!(row["pid"], std::process::id());
-    assert_eq!(row["draining"], false);
-    assert!(row["life_ms"].as_u64().unwrap() > 0);
-    held.running.signals.send(()).unwrap();
-    wait_until("it says that it drains", || {
-        listed(&mut connection)[&owner]["draining"] == true
-    });
-    assert_eq!(listed(&mut connection)[&owner]["running"], 1);
-    held.let_go();
-    held.running.thread.join().unwrap();
-    assert!(listed(&mut connection).is_empty());
-}
-
-fn listed(connection: &mut Connection) -> HashMap<String, Value> {
-    let rows: HashMap<String, String> = redis::cmd("HGETALL")
-        .arg("rw:{sys}:workers")
-        .query(connection)
-        .unwrap();
-    rows.into_iter()
-        .map(|(name, row)| (name, serde_json::from_str(&row).unwrap()))
-        .collect()
 }

@@ -227,8 +227,7 @@ fn lease_left(connection: &mut Connection, root: &str) -> i64 {
 #[test]
 fn work_goes_on_behind_sentinels_when_the_primary_dies() {
     let mut primary = Node::start(&[]);
-    let of_primary = format!("127.0.0.1 {}", primary.port);
-    let replica = Node::start(&["--replicaof", &of_primary]);
+    let replica = Node::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     let mut inside = replica.connection();
     wait_until("the replica follows", || {
         let info: String = redis::cmd("INFO")
@@ -294,8 +293,7 @@ fn work_goes_on_behind_sentinels_when_the_primary_dies() {
 #[test]
 fn a_refusal_inside_a_script_is_seen_in_every_version() {
     let primary = Node::start(&[]);
-    let of_primary = format!("127.0.0.1 {}", primary.port);
-    let replica = Node::start(&["--replicaof", &of_primary]);
+    let replica = Node::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     let refused = redis::cmd("EVAL")
         .arg("return redis.call('SET', KEYS[1], '')")
         .arg(1)

@@ -5,7 +5,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use redis::Connection;
 use reelway_kernel::{
     actor::{self, Setup},
@@ -14,7 +14,7 @@ use reelway_kernel::{
     options::{ActorOptions, KernelOptions, RedisOptions},
 };
 
-use super::{Server, call, partition};
+use super::{DEADLINE, Server, call, partition};
 
 type Work = dyn Fn(&Task) -> Result<Outcome, Failure> + Send + Sync;
 
@@ -108,6 +108,40 @@ impl Running {
     pub(crate) fn stop(self) {
         self.signals.send(()).unwrap();
         self.thread.join().unwrap();
+    }
+}
+
+/// An actor that tells what it starts and holds each job until it is let go.
+pub(crate) struct Held {
+    pub(crate) running: Running,
+    started: Receiver<String>,
+    go: Sender<()>,
+}
+
+impl Held {
+    pub(crate) fn start(server: &Server, change: impl FnOnce(&mut Setup)) -> Self {
+        let (tell, started) = unbounded();
+        let (go, gone) = unbounded::<()>();
+        let running = Running::start_with(server.options(), 1, change, move |task| {
+            tell.send(task.grant.job.clone()).unwrap();
+            gone.recv().unwrap();
+            Ok(done())
+        });
+        Self {
+            running,
+            started,
+            go,
+        }
+    }
+
+    /// The next job that it starts.
+    pub(crate) fn next(&self) -> String {
+        self.started.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// Lets one job go.
+    pub(crate) fn let_go(&self) {
+        self.go.send(()).unwrap();
     }
 }
 
