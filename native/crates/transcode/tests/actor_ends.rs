@@ -209,3 +209,42 @@ fn a_deploy_gives_back_what_does_not_fit_and_spends_nothing() {
     assert_eq!(count(&mut connection, "j00-a", "attempt"), 0);
     assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
 }
+
+#[test]
+fn a_second_signal_gives_everything_back_at_once() {
+    let (server, bench) = (Server::start(), Bench::new());
+    let mut connection = server.connection();
+    let clip = bench.clip("clip.mp4", 60);
+    let actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["actor"]["drain_grace_s"] = json!(600);
+    });
+    submit(
+        &mut connection,
+        &bench,
+        "j00-a",
+        &clip,
+        video_plan("webm", (320, 180), 0, Some(1)),
+    );
+    wait_until("ffmpeg runs", || !actor.children().is_empty());
+    let children = actor.children();
+    actor.signal("-TERM");
+    wait_until("it says that it drains", || {
+        let rows: Vec<String> = redis::cmd("HVALS")
+            .arg("rw:{sys}:workers")
+            .query(&mut connection)
+            .unwrap();
+        rows.iter().any(|row| row.contains(r#""draining":true"#))
+    });
+    // The first signal has been heard, and the work goes on.
+    assert_eq!(field(&mut connection, "j00-a", "state"), "running");
+    assert_eq!(actor.children(), children);
+    let begun = Instant::now();
+    actor.signal("-TERM");
+    let (status, _) = actor.end();
+    assert!(status.success());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(children.iter().all(|id| !is_running(*id)));
+    assert_eq!(field(&mut connection, "j00-a", "state"), "queued");
+    assert_eq!(count(&mut connection, "j00-a", "attempt"), 0);
+    assert_eq!(count(&mut connection, "j00-a", "crashes"), 0);
+}
