@@ -36,6 +36,7 @@ from actors.kernel import (
 )
 from actors.kernel.doorbell import Doorbell
 from actors.kernel.limits import Limits
+from actors.kernel.scripts import LUA
 from actors.kernel.system_scripts import SYSTEM, SystemScripts
 from actors.places import storage_of
 from actors.reaper import Reaper
@@ -121,7 +122,7 @@ def test_the_rights_are_those_of_the_code() -> None:
 
 
 def test_every_script_is_called_by_somebody() -> None:
-    known = {path.stem for folder in ("", "sys") for path in (redis_rights.LUA / folder).glob("*.lua")}
+    known = {path.stem for folder in ("", "sys") for path in (LUA / folder).glob("*.lua")}
     assert {verb for verbs in redis_rights.VERBS.values() for verb in verbs} == known
 
 
@@ -323,8 +324,8 @@ async def test_a_reaper_may_do_all_it_does(
     await reaper.start()
     await reaper.ready()
 
-    async def state_of(job: str) -> bytes | None:
-        return await client.hget(f"rw:{{p00}}:job:{job}", "state")  # type: ignore[no-any-return]
+    async def state_of(job: str) -> bytes | str | None:
+        return await client.hget(f"rw:{{p00}}:job:{job}", "state")
 
     async def reaped() -> bool:
         return await state_of(grant.job) == b"queued" and await state_of(short_lived) == b"expired"

@@ -31,8 +31,7 @@ class Certificates:
 
     def _authority(self, name: str) -> Path:
         certificate, key = self._paths(name)
-        subject = ["-subj", f"/CN={name}", "-days", "2", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        self._run("req", "-x509", *subject, "-keyout", str(key), "-out", str(certificate))
+        self._run("req", "-x509", "-days", "2", *_new(name), "-keyout", str(key), "-out", str(certificate))
         return certificate
 
     def _issue(self, name: str, extension: str) -> tuple[Path, Path]:
@@ -40,8 +39,7 @@ class Certificates:
         authority, authority_key = self._paths("authority")
         request, extensions = self._directory / f"{name}.csr", self._directory / f"{name}.ext"
         extensions.write_text(extension, "utf-8")
-        kind = ["-subj", f"/CN={name}", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        self._run("req", "-new", *kind, "-keyout", str(key), "-out", str(request))
+        self._run("req", "-new", *_new(name), "-keyout", str(key), "-out", str(request))
         signed = ["-CA", str(authority), "-CAkey", str(authority_key), "-CAcreateserial", "-days", "2"]
         self._run("x509", "-req", "-in", str(request), *signed, "-extfile", str(extensions), "-out", str(certificate))
         return certificate, key
@@ -51,3 +49,8 @@ class Certificates:
 
     def _run(self, *arguments: str) -> None:
         subprocess.run([self._program, *arguments], check=True, capture_output=True)
+
+
+def _new(name: str) -> list[str]:
+    """A key, and whom it belongs to."""
+    return ["-subj", f"/CN={name}", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]

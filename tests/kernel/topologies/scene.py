@@ -1,4 +1,4 @@
-"""A whole installation in one event loop, work that is submitted to it without pause, and what is checked afterwards."""
+"""A whole installation in one event loop, work submitted to it without pause, and what is checked afterwards."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from actors.kernel import (
     Done,
     Next,
     Partitions,
+    Service,
     State,
     StoreUnavailable,
     Submission,
@@ -128,7 +129,7 @@ class Scene:
         self.gateway = GatewayService(self.settings)
         reaper = Reaper(self.settings, storage_of(self.settings))
         actors = [house.actor(self.first, concurrency=8), house.actor(self.second, concurrency=8)]
-        services = [self.gateway, reaper, *actors]
+        services: list[Service] = [self.gateway, reaper, *actors]
         for service in services:
             await service.start()
         try:

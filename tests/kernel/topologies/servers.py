@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -85,9 +86,12 @@ class Server:
             return True
         return False
 
-    def client(self, **options: Any) -> redis.Redis:
-        tls = {"ssl": True, "ssl_ca_certs": self._authority()} if self._tls else {}
-        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, **tls, **options)
+    def client(self, username: str | None = None, password: str | None = None) -> redis.Redis:
+        authority = self._authority() if self._tls else None
+        return redis.Redis(
+            host="127.0.0.1", port=self.port, socket_timeout=5, username=username, password=password,
+            ssl=bool(self._tls), ssl_ca_certs=authority,
+        )  # fmt: skip
 
     def _authority(self) -> str:
         return self._tls[self._tls.index("--tls-ca-cert-file") + 1]
@@ -95,7 +99,7 @@ class Server:
     def call(self, *words: str | int) -> Any:
         """One command over a connection of its own."""
         with self.client() as client:
-            return client.execute_command(*words)  # type: ignore[no-untyped-call]
+            return client.execute_command(*words)
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing is answered."""
@@ -162,14 +166,14 @@ class Cluster:
         until(lambda: all(self._known(node) == len(self.nodes) for node in self.nodes), why="the nodes did not meet")
         for primary, replica in zip(self.primaries, self.replicas, strict=False):
             identity = primary.call("CLUSTER", "MYID").decode()
-            until(lambda replica=replica, identity=identity: replica.call("CLUSTER", "REPLICATE", identity))
+            until(partial(replica.call, "CLUSTER", "REPLICATE", identity))
         until(lambda: all(b"cluster_state:ok" in node.call("CLUSTER", "INFO") for node in self.nodes), why="no quorum")
         self.await_replicas()
 
     def await_replicas(self) -> None:
         """Returns when every replica has a whole copy and is known as one everywhere."""
         for replica in self.replicas:
-            until(lambda replica=replica: role(replica)[:1] == ["slave"] and role(replica)[3] == "connected")
+            until(partial(_has_copy, replica))
         until(lambda: all(self._replicas_seen_by(node) == len(self.replicas) for node in self.primaries))
 
     def flush(self) -> None:
@@ -223,14 +227,14 @@ class Watched:
         for server in [self.primary, *self.replicas]:
             server.start()
         for replica in self.replicas:
-            until(lambda replica=replica: role(replica)[3] == "connected", why="a replica has no copy")
+            until(partial(_has_copy, replica), why="a replica has no copy")
         for sentinel in self.sentinels:
             sentinel.start()
             sentinel.call("SENTINEL", "MONITOR", self.service, "127.0.0.1", self.primary.port, 2)
             for name, value in [("down-after-milliseconds", self._down_after_ms), ("failover-timeout", 3000)]:
                 sentinel.call("SENTINEL", "SET", self.service, name, value)
         for sentinel in self.sentinels:
-            until(lambda sentinel=sentinel: self._sees_everybody(sentinel), 30, "the Sentinels did not meet")
+            until(partial(self._sees_everybody, sentinel), 30, "the Sentinels did not meet")
 
     def named(self) -> Server:
         """The primary, as the first Sentinel that answers names it."""
@@ -251,6 +255,11 @@ class Watched:
 def role(server: Server) -> list[Any]:
     """The reply of ROLE with text for bytes."""
     return [part.decode() if isinstance(part, bytes) else part for part in server.call("ROLE")]
+
+
+def _has_copy(replica: Server) -> bool:
+    told = role(replica)
+    return told[0] == "slave" and bool(told[3] == "connected")
 
 
 def cut_off(primary: Server) -> None:

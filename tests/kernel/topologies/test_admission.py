@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
@@ -21,7 +22,7 @@ WITHIN_S = 5.0
 
 @asynccontextmanager
 async def connected(url: str, **options: str) -> AsyncIterator[redis.asyncio.Redis]:
-    client = connect(RedisOptions(url=url, **options))  # type: ignore[arg-type]
+    client = connect(msgspec.structs.replace(RedisOptions(url=url), **options))
     yield client
     await client.aclose()
 
@@ -52,7 +53,7 @@ def guarded(server: Server) -> Iterator[Server]:
     server.call("ACL", "SETUSER", "default", "off")
     yield server
     with server.client(username="reelway", password="right") as client:
-        client.execute_command("ACL", "SETUSER", "default", "on")  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "SETUSER", "default", "on")
 
 
 async def test_every_primary_of_a_cluster_is_asked(cluster: Cluster) -> None:
@@ -106,7 +107,7 @@ async def test_a_wrong_password_of_the_sentinels_is_no_reason_to_wait(watched: W
 
 async def test_a_user_without_the_rights_is_told(guarded: Server) -> None:
     with guarded.client(username="reelway", password="right") as client:
-        client.execute_command("ACL", "SETUSER", "narrow", "on", ">right", "~other:*", "+@all")  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "SETUSER", "narrow", "on", ">right", "~other:*", "+@all")
     settings = load(
         {"XDG_DATA_HOME": "/nowhere"},
         overrides={

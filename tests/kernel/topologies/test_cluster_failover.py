@@ -85,7 +85,7 @@ async def test_a_primary_is_killed_and_what_only_it_had_is_told_and_made_again(
 
 async def _has(server: Server, key: str) -> bool:
     with server.client() as client:
-        client.execute_command("READONLY")  # type: ignore[no-untyped-call]
+        client.execute_command("READONLY")
         return bool(client.exists(key))
 
 
@@ -108,8 +108,6 @@ async def test_a_primary_that_freezes_holds_nobody_up_once_its_replica_serves(cl
             await load.more(100)
         await scene.check(load)
         assert load.measured(promoted_after_s=promoted_s - frozen_s) < LONGEST_GAP_S
-
-
 
 
 async def test_a_primary_that_stays_away_holds_up_its_own_partitions_only(kernel_options: KernelOptions) -> None:

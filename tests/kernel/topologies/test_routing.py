@@ -88,11 +88,13 @@ async def test_a_pipeline_that_should_be_a_transaction_is_refused(client: Routed
 async def test_errors_in_a_pipeline_are_raised_or_returned_in_their_place(client: RoutedClient) -> None:
     await client.set(KEY, "text")
     async with client.pipeline(transaction=False) as pipeline:
-        pipeline.get(KEY).hgetall(KEY)
+        pipeline.get(KEY)
+        pipeline.hgetall(KEY)
         with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
             await pipeline.execute()
     async with client.pipeline(transaction=False) as pipeline:
-        pipeline.hgetall(KEY).get(KEY)
+        pipeline.hgetall(KEY)
+        pipeline.get(KEY)
         broken, found = await pipeline.execute(raise_on_error=False)
     assert isinstance(broken, redis.ResponseError)
     assert found == b"text"

@@ -1,6 +1,7 @@
 """A primary behind three Sentinels: it is found by its name, and followed when it is lost."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -70,7 +71,7 @@ async def test_a_primary_is_lost_under_load(watched: Watched, tmp_path: Path, fa
             await watcher.until("snapshot")
             job = scene.partitions.keys(scene.partitions.of_tenant(TENANT)).job(known)
             for replica in watched.replicas:
-                await eventually(lambda replica=replica: _has(replica, job))
+                await eventually(partial(_has, replica, job))
             cut_off(lost)
             doomed = await load.park("doomed")
             await load.more(50)

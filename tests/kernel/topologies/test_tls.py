@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from actors.kernel import Partitions, RedisOptions, UnfitServer, admit, connect, primary_of
@@ -35,12 +36,15 @@ def _speaks_tls(program: str, certificates: Certificates) -> bool:
     return b"/nowhere" in ended.stdout + ended.stderr
 
 
-def options(url: str, certificates: Certificates, *, client: bool = False, **more: str) -> RedisOptions:
-    """Trusts the tests' own authority, and has a certificate of its own where `client`."""
-    files = {"ca_file": str(certificates.authority)}
-    if client:
-        files |= {"certificate_file": str(certificates.client), "key_file": str(certificates.client_key)}
-    return RedisOptions(url=url, **(files | more))
+def options(
+    url: str, certificates: Certificates, *, client: bool = False, authority: Path | None = None
+) -> RedisOptions:
+    """Trusts the tests' own authority or another, and has a certificate of its own where `client`."""
+    trusting = RedisOptions(url=url, ca_file=str(authority or certificates.authority))
+    if not client:
+        return trusting
+    files = {"certificate_file": str(certificates.client), "key_file": str(certificates.client_key)}
+    return msgspec.structs.replace(trusting, **files)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +67,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
     server: Server, certificates: Certificates, scheme: str
 ) -> None:
     url = f"{scheme}://{server.address}"
-    wrong = options(url, certificates, client=True, ca_file=str(certificates.other_authority))
-    client = connect(wrong)
+    client = connect(options(url, certificates, client=True, authority=certificates.other_authority))
     with pytest.raises(UnfitServer, match=r"(?i)certificate"):
         await asyncio.wait_for(admit(client, Partitions(1)), 5.0)
     await client.aclose()
