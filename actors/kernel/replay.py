@@ -87,7 +87,8 @@ class Replayer:
         view = await persist(lambda: read_job(self._client, self._partitions, job), patience_s=PATIENCE_S)
         if view is None:
             return Replay(job, "gone", "", "here")
-        from_first = not await self._refs_exist(view.refs)
+        # A child always begins where it ended: what comes before that is its parent's.
+        from_first = not view.parent and not await self._refs_exist(view.refs)
         replayed = await self._submitter.replay(job, from_first=from_first, life_s=life_s, worker=worker)
         return Replay(job, _outcome(replayed), replayed.state, "first" if from_first else "here")
 

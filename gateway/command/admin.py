@@ -40,6 +40,22 @@ class Letters(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class Quarantined(msgspec.Struct, frozen=True):
+    """A job whose data could not be read. `type` is what Redis holds in its place."""
+
+    job: str
+    at: str
+    type: str
+    fields: dict[str, str]
+
+
+class QuarantinedPage(msgspec.Struct, frozen=True):
+    """One page of them, newest first."""
+
+    quarantined: tuple[msgspec.Raw, ...]
+    next: str | None
+
+
 class Count(msgspec.Struct, frozen=True):
     """How many dead letters there are. `matching` is of those that were looked at, all of them if `complete`."""
 
@@ -162,6 +178,10 @@ class AdminClient:
     def purge(self, asked: Mapping[str, Any]) -> Purged:
         """`POST /v1/admin/dead/purge`: named jobs or one page."""
         return msgspec.json.decode(self._post("dead/purge", asked), type=Purged)
+
+    def quarantined(self, parameters: Mapping[str, str]) -> QuarantinedPage:
+        """`GET /v1/admin/quarantine`: one page."""
+        return msgspec.json.decode(self._get("quarantine", parameters), type=QuarantinedPage)
 
     def stages(self) -> Stages:
         """`GET /v1/admin/stages`."""

@@ -5,16 +5,18 @@ import os
 import shutil
 import socket
 import subprocess
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 import msgspec
 from redis.exceptions import RedisError
 
-from actors.kernel import RedisOptions, connect
+from actors.installation import redis_options
+from actors.kernel import RedisOptions, connect, read_all_facts
 from actors.kernel.scripts import digests
 from actors.native import find_ffmpeg, find_native
 from actors.settings import RedisSettings, Settings
+from actors.settings_values import SettingsError
 from gateway.command.client import ConnectionLost, GatewayClient
 from gateway.command.connection import Connection
 from gateway.command.failure import CommandFailure
@@ -83,9 +85,10 @@ async def check_redis(settings: Settings) -> Finding:
     """The server that runs, or the one that would be started: its version, and that it never evicts."""
     directory = DataDirectory(settings.data_dir)
     if settings.redis != RedisSettings():
-        return await _ask_redis(
-            RedisOptions(url=settings.redis.url, username=settings.redis.username, password=_secret(settings.redis))
-        )
+        try:
+            return await _ask_redis(redis_options(settings))
+        except SettingsError as error:
+            return Finding("redis", "failed", str(error), "Correct REELWAY_REDIS_URL.")
     if is_served(directory):
         return await _ask_redis(RedisOptions(url=f"unix://{quote(str(directory.redis_socket()))}"))
     try:
@@ -160,23 +163,23 @@ def check_gateway(settings: Settings) -> Finding:
 async def _ask_redis(options: RedisOptions) -> Finding:
     client = connect(options)
     try:
-        server: dict[str, Any] = await client.info("server")
-        memory: dict[str, Any] = await client.info("memory")
+        everybody = await read_all_facts(client)
     except (RedisError, OSError) as error:
         return Finding("redis", "failed", f"does not answer: {error}", "Check REELWAY_REDIS_URL and that Redis runs.")
     finally:
         await client.aclose()
-    version, policy = str(server.get("redis_version", "0")), str(memory.get("maxmemory_policy", "unknown"))
-    detail = f"version {version}, policy {policy}"
-    if tuple(int(part) for part in version.split(".")[:3] if part.isdecimal()) < OLDEST_VERSION:
-        return Finding("redis", "failed", detail, "Redis 6.2 or newer is needed.")
-    if policy != "noeviction":
-        return Finding("redis", "failed", detail, "Set maxmemory-policy noeviction: any other one loses jobs.")
-    return Finding("redis", "ok", detail)
-
-
-def _secret(settings: RedisSettings) -> str | None:
-    return settings.password.reveal() if settings.password else None
+    details = []
+    for name, facts in everybody.items():
+        detail = f"version {facts.version}, policy {facts.policy}"
+        details.append(detail)
+        where = f"{name}: " if len(everybody) > 1 else ""
+        if tuple(int(part) for part in facts.version.split(".")[:3] if part.isdecimal()) < OLDEST_VERSION:
+            return Finding("redis", "failed", where + detail, "Redis 6.2 or newer is needed.")
+        if facts.policy != "noeviction":
+            suggestion = "Set maxmemory-policy noeviction: any other one loses jobs."
+            return Finding("redis", "failed", where + detail, suggestion)
+    count = f"{len(everybody)} primaries, " if len(everybody) > 1 else ""
+    return Finding("redis", "ok", count + "; ".join(sorted(set(details))))
 
 
 def _first_line(command: list[str]) -> str | None:

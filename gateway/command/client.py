@@ -77,7 +77,7 @@ class GatewayClient:
         """How long to try what is begun now."""
         return Patience(PATIENCE_S if self._met else FIRST_PATIENCE_S)
 
-    def submit(self, body: Mapping[str, str], idempotency_key: str) -> Job:
+    def submit(self, body: Mapping[str, str | int], idempotency_key: str) -> Job:
         """`POST /v1/jobs`: the accepted job, or the one that the same key made before."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
         return read_job(self.ask("POST", "/v1/jobs", json.dumps(body).encode(), headers))

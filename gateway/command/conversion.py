@@ -38,9 +38,9 @@ class Wish(msgspec.Struct, frozen=True):
         for problem in check_spec(spec):
             raise refusal(problem.error)
 
-    def body(self, source: str) -> dict[str, str]:
+    def body(self, source: str) -> dict[str, str | int]:
         """The request; `source` is an address or `upload:<id>`."""
-        body = {"source": source, "format": self.format}
+        body: dict[str, str | int] = {"source": source, "format": self.format}
         return body | ({"quality": self.quality} if self.quality else {})
 
 

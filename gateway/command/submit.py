@@ -16,6 +16,7 @@ from gateway.command.following import follow
 from gateway.command.native import require_native
 from gateway.command.progress import Display, make_display
 from gateway.command.source import Source, read_source
+from gateway.command.times import positive, start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a file, or an address that begins with http:// or https://")
     add_wish(parser)
     parser.add_argument("--wait", action="store_true", help="follow the job to its end")
+    parser.add_argument("--priority", choices=("high", "normal", "low"), help="how soon it is taken; default normal")
+    parser.add_argument(
+        "--start",
+        metavar="TIME",
+        type=start,
+        help="when it may start: after 90s, 15m, 6h or 7d, or at 2026-01-31T12:00:00Z",
+    )
+    parser.add_argument(
+        "--deadline", metavar="SECONDS", type=positive, help="time from its start; default: the installation's"
+    )
     parser.add_argument(
         "--idempotency-key",
         metavar="KEY",
@@ -35,12 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
     source = read_source(arguments.source)
     wish = Wish(arguments.to or "mp3", arguments.quality)
     wish.check(source)
+    terms = _terms(arguments)
     with Connection(load_settings(arguments.data)) as connection, make_display() as display:
         if connection.is_embedded:
             require_native()
         client = GatewayClient(connection)
         key = arguments.idempotency_key or secrets.token_hex(16)
-        job = client.submit(wish.body(_send(client, source, display)), key)
+        job = client.submit(wish.body(_send(client, source, display)) | terms, key)
         if arguments.wait:
             job = follow(client, job.id, display, connection.failing)
         elif connection.ends_with_this_command():
@@ -49,6 +61,16 @@ def run(arguments: argparse.Namespace) -> int:
             )
     _say(job, as_json=arguments.json)
     return say_end(job) if arguments.wait else ExitCode.DONE
+
+
+def _terms(arguments: argparse.Namespace) -> dict[str, str | int]:
+    """When and how urgently the job runs, as far as it was said."""
+    terms: dict[str, str | int] = {}
+    if arguments.priority:
+        terms["priority"] = arguments.priority
+    if arguments.deadline:
+        terms["deadline_s"] = arguments.deadline
+    return terms | (arguments.start or {})
 
 
 def _send(client: GatewayClient, source: Source, display: Display) -> str:

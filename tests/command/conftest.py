@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.command.cluster import cluster
 from tests.command.reelway import Reelway
 from tests.conftest import RedisServer
 from tests.media_samples import MediaFactory, ffmpeg, media_factory
 
-__all__ = ["ffmpeg", "media_factory"]
+__all__ = ["cluster", "ffmpeg", "media_factory"]
 
 
 @pytest.fixture

@@ -1,125 +1,18 @@
-"""`reelway dead`, `workers`, `pause` and `resume` against real processes."""
+"""`reelway dead` against real processes."""
 
-import asyncio
 import http.client
 import json
 import signal
-import subprocess
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from actors.kernel import Partitions, RedisOptions, connect, new_nonce, read_log
 from tests.command.breaking_server import Request, breaking_server
-from tests.command.pacing import paced_site
-from tests.command.reelway import LOOPBACK, Ended, Reelway, finish
+from tests.command.cluster import KEY, PARTITIONS, Cluster
+from tests.command.reelway import Reelway, finish
 from tests.command.waiting import wait_for
 from tests.conftest import RedisServer
-from tests.gateway.scripted_worker import ScriptedWorker
-
-KEY = "rw_test_key_of_the_cluster"
-PARTITIONS = Partitions(4)
-
-
-class Cluster:
-    """A Redis, and a gateway with a reaper in a process of its own. `user` is somebody elsewhere who has the key."""
-
-    def __init__(self, folder: Path, server: RedisServer, port: int) -> None:
-        self.server = server
-        self.port = port
-        self.host = Reelway(
-            folder,
-            {
-                "REELWAY_REDIS_URL": server.url,
-                "REELWAY_PARTITIONS": str(PARTITIONS.count),
-                "REELWAY_STORAGE_URL": (folder / "storage").as_uri(),
-                "REELWAY_GATEWAY_PORT": str(port),
-                "REELWAY_GATEWAY_KEY": KEY,
-                "REELWAY_KERNEL_LEASE_S": "1.2",
-                "REELWAY_KERNEL_BEAT_S": "0.3",
-                **LOOPBACK,
-            },
-        )
-        self.user = Reelway(folder, {"REELWAY_URL": f"http://127.0.0.1:{port}", "REELWAY_KEY": KEY})
-
-    def start(self, *roles: str, **environment: str) -> subprocess.Popen[str]:
-        """Roles in a process of their own, once they work."""
-        process = self.host.start("run", *roles, "--json", **environment)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, finish(process, 10)
-        return process
-
-    @contextmanager
-    def running(self, *roles: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        process = self.start(*roles, **environment)
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            finish(process, 30)
-
-    def run(self, *words: str, code: int = 0) -> Ended:
-        ended = self.user.run(*words)
-        assert ended.code == code, ended.stderr
-        return ended
-
-    def json(self, *words: str, code: int = 0) -> Any:
-        return self.run(*words, "--json", code=code).json()
-
-    def dead(self, *tenants: str) -> list[str]:
-        """A dead letter for each of these tenants, made by a worker of the test's own."""
-
-        async def make() -> list[str]:
-            client = connect(RedisOptions(url=self.server.url))
-            worker = ScriptedWorker(client, PARTITIONS)
-            jobs = []
-            for tenant in tenants:
-                job = await worker.submit(tenant)
-                await worker.fail(await worker.take("ingest", job))
-                jobs.append(job)
-            await client.aclose()
-            return jobs
-
-        return asyncio.run(make())
-
-    def die_again(self, count: int) -> None:
-        """So many replayed jobs fail once more, later than they did before."""
-
-        async def fail() -> None:
-            client = connect(RedisOptions(url=self.server.url))
-            worker = ScriptedWorker(client, PARTITIONS)
-            inbox = PARTITIONS.keys(PARTITIONS.of_tenant("ann")).inbox("ingest", "cpu", "normal")
-            partition = PARTITIONS.of_tenant("ann")
-            for grant in (await worker.worker.take(partition, [inbox], count, new_nonce())).grants:
-                await worker.fail(grant)
-            await client.aclose()
-
-        asyncio.run(fail())
-
-    def replays(self, jobs: list[str]) -> Counter[int]:
-        """How many jobs were replayed how often."""
-
-        async def look() -> Counter[int]:
-            client = connect(RedisOptions(url=self.server.url))
-            logs = [await read_log(client, PARTITIONS, job) for job in jobs]
-            await client.aclose()
-            return Counter(sum(entry.type == "job.replayed" for entry in log) for log in logs)
-
-        return asyncio.run(look())
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, own_redis_server: RedisServer, free_port: int) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path, own_redis_server, free_port)
-    with cluster.running("gateway", "reaper"):
-        yield cluster
-    cluster.host.end()
 
 
 def test_looking_at_dead_letters(cluster: Cluster) -> None:
@@ -282,65 +175,3 @@ def test_what_the_gateway_refuses(cluster: Cluster) -> None:
     assert (error["code"], error["suggestion"]) == ("INVALID_PARAMETER", "Did you mean `crash_loop`?")
     error = cluster.json("pause", "fetsh", code=2)["error"]
     assert (error["code"], error["suggestion"]) == ("STAGE_NOT_FOUND", "Did you mean `fetch`?")
-
-
-def test_pausing_a_stage_that_somebody_works_at(cluster: Cluster) -> None:
-    with cluster.running("ingest"):
-        worker = wait_for(lambda: cluster.json("workers")["workers"], "the worker says that it is there")[0]
-        assert (worker["stage"], worker["lane"], worker["running"]) == ("ingest", "cpu", 0)
-        assert "paused" in cluster.run("pause", "ingest", "--reason", "new disk").stdout
-        job = cluster.json("submit", "http://127.0.0.1:9/clip.mp4")["id"]
-        told = cluster.run("workers").stdout
-        assert worker["name"] in told
-        assert "paused by key-" in told
-        assert ": new disk" in told
-        ingest = cluster.json("workers")["stages"][0]
-        assert (ingest["stage"], ingest["waiting"]) == ("ingest", 1)
-        assert cluster.json("resume", "ingest") == {"stage": "ingest", "paused": None}
-        wait_for(lambda: cluster.json("workers")["stages"][1]["waiting"] or None, "the job has gone on to fetch")
-        assert "paused" not in cluster.run("workers").stdout
-        cluster.run("cancel", job)
-
-
-def test_a_poison_job_dies_with_its_reason_and_runs_again_in_quarantine(cluster: Cluster) -> None:
-    """Its worker is killed each time: dead after three crashes with reason, worker and host; other jobs go on."""
-    with paced_site(b"\0" * 100_000) as site, cluster.running("ingest"):
-        job = cluster.json("submit", f"{site.url}/clip.mp4")["id"]
-        pids = []
-        for _ in range(3):
-            fetch = cluster.start("fetch")
-            pids.append(fetch.pid)
-            assert site.halfway.wait(30)
-            fetch.kill()
-            finish(fetch, 10)
-            site.halfway.clear()
-        wait_for(lambda: cluster.json("dead", "list")["dead"], "the job is dead", 30)
-        (letter,) = cluster.json("dead", "list", "--why", "crash_loop")["dead"]
-        assert (letter["job"], letter["stage"], letter["code"]) == (job, "fetch", "CRASH_LOOP")
-        assert (letter["attempt"], letter["crashes"]) == (0, 3)
-        assert letter["worker"].startswith(f"{letter['host']}-{pids[-1]}-")
-        with cluster.running("fetch", REELWAY_KERNEL_QUARANTINE="lab"), cluster.running("fetch") as ordinary:
-            assert cluster.json("dead", "replay", job, "--worker", "lab")["replayed"] == 1
-            assert site.halfway.wait(30), "somebody has taken it"
-            workers = {worker["quarantine"]: worker for worker in cluster.json("workers")["workers"]}
-            assert workers["lab"]["name"].split("-")[-2] != str(ordinary.pid)
-            wait_for(
-                lambda: (
-                    {worker["quarantine"]: worker["running"] for worker in cluster.json("workers")["workers"]}
-                    == {None: 0, "lab": 1}
-                    or None
-                ),
-                "the quarantine worker says that it has it",
-                15,
-            )
-            cluster.run("cancel", job)
-            site.release()
-
-
-def test_the_embedded_cluster_has_the_same(reelway: Reelway) -> None:
-    with reelway.up():
-        assert reelway.run("dead", "list", "--json").json() == {"dead": []}
-        assert reelway.run("pause", "transcode", "--json").json()["paused"]["reason"] == ""
-        stages = {stage["stage"]: stage for stage in reelway.run("workers", "--json").json()["stages"]}
-        assert stages["transcode"]["paused"] is not None
-        assert reelway.run("resume", "transcode").stdout == "transcode goes on\n"

@@ -4,7 +4,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.kernel import Child, End, KernelOptions, Spawn, State, StoreFull, Submission, Worker, new_nonce, read_log
+from actors.kernel import (
+    Child,
+    Commit,
+    End,
+    KernelOptions,
+    Spawn,
+    State,
+    StoreFull,
+    Submission,
+    Worker,
+    new_nonce,
+    read_log,
+)
 from actors.kernel.dead import DeadLetters
 from actors.kernel.dead_letter import DeadFilter, DeadLetter
 from actors.kernel.replay import Replayer
@@ -145,6 +157,37 @@ async def test_a_failed_child_and_its_parent(house: Installation) -> None:
     assert letters[f"{parent}.1"].parent == parent
     alone = await replayer(house).replay(f"{parent}.1")
     assert (alone.outcome, alone.state) == ("parent", "failed")
+
+
+async def waiting_parent(house: Installation, hands: Hands) -> str:
+    """A job that waits for two children, which wait for a worker."""
+    parent = await house.submit()
+    grant = await hands.take_one()
+    children = tuple(Child(number=number, stage="b", spec=b"{}", input=b"{}") for number in (1, 2))
+    await hands.worker.spawn("00", Spawn(parent, grant.fence, children))
+    await hands.worker.commit("00", [Commit(parent, grant.fence, "split", "c", "cpu", b"{}")])
+    return parent
+
+
+async def test_a_child_begins_where_it_ended_while_its_parent_waits(house: Installation) -> None:
+    hands = Hands(house)
+    parent = await waiting_parent(house, hands)
+    first, _ = await hands.take(2, stage="b")
+    await hands.fail(first, "permanent")
+    replay = await replayer(house, is_there=False).replay(first.job)
+    assert (replay.outcome, replay.start) == ("replayed", "here")
+    assert (await hands.take_one("b")).job == first.job
+    assert (await house.read(parent)).state == State.WAITING
+
+
+@pytest.mark.xfail(strict=True, reason="the script gives a named worker to jobs that are nobody's child only")
+async def test_a_child_goes_to_the_worker_that_was_named(house: Installation) -> None:
+    hands = Hands(house)
+    await waiting_parent(house, hands)
+    first, _ = await hands.take(2, stage="b")
+    await hands.fail(first, "permanent")
+    await replayer(house).replay(first.job, worker="lab")
+    assert await hands.take(stage="b") == []
 
 
 async def test_a_full_server_refuses_and_changes_nothing(full_house: Installation) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from gateway.command.arguments import add_common
-from gateway.command.dead import counting, export, listing, purging, replaying, showing
+from gateway.command.dead import counting, export, listing, purging, quarantined, replaying, showing
 
 _VERBS = {
     "list": (listing, "list dead letters, newest first"),
@@ -11,6 +11,7 @@ _VERBS = {
     "show": (showing, "show one with everything that is left of its job"),
     "replay": (replaying, "let them run again, with full budgets and a new deadline"),
     "purge": (purging, "give them up: their files are deleted and they are forgotten"),
+    "quarantined": (quarantined, "list jobs whose data could not be read, so that nothing runs them again"),
     "export": (export, "write them to stdout in full, one JSON object a line"),
 }
 

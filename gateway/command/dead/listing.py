@@ -8,10 +8,10 @@ import msgspec
 from gateway.command.admin import AdminClient, Letter
 from gateway.command.client import GatewayClient
 from gateway.command.connection import Connection, load_settings
-from gateway.command.dead.selection import add_filter, filter_of, positive
+from gateway.command.dead.selection import add_filter, filter_of, read_pages
 from gateway.command.failure import ExitCode
+from gateway.command.times import positive
 
-_MOST_OF_A_PAGE = 100
 _letter = msgspec.json.Decoder(Letter)
 
 
@@ -37,15 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(client: AdminClient, wanted: dict[str, str], limit: int) -> tuple[list[msgspec.Raw], bool]:
-    found: list[msgspec.Raw] = []
-    cursor: str | None = None
-    while True:
-        parameters = wanted | {"limit": str(min(limit - len(found), _MOST_OF_A_PAGE))}
-        page = client.letters(parameters | ({"cursor": cursor} if cursor else {}))
-        found += page.dead
-        cursor = page.next
-        if cursor is None or len(found) >= limit:
-            return found, cursor is not None
+    def page(parameters: dict[str, str]) -> tuple[tuple[msgspec.Raw, ...], str | None]:
+        letters = client.letters(wanted | parameters)
+        return letters.dead, letters.next
+
+    return read_pages(page, limit)
 
 
 def _line(letter: Letter) -> str:

@@ -13,10 +13,11 @@ import msgspec
 from gateway.command.admin import AdminClient, Count, Replay
 from gateway.command.client import GatewayClient
 from gateway.command.connection import Connection, load_settings
-from gateway.command.dead.selection import add_jobs, check_choice, positive, without
+from gateway.command.dead.selection import add_jobs, check_choice, without
 from gateway.command.failure import ExitCode
 from gateway.command.interrupts import Interrupts
 from gateway.command.progress import Display, make_display
+from gateway.command.times import positive
 
 _MOST_OF_A_PAGE = 100
 _MOST_A_SECOND = 1000

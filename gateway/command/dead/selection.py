@@ -1,16 +1,16 @@
 """Which dead letters a command means: the options of a filter, and jobs named one by one."""
 
 import argparse
-import re
-import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.command.failure import CommandFailure, ExitCode
+import msgspec
 
+from gateway.command.failure import CommandFailure, ExitCode
+from gateway.command.times import ago
+
+_MOST_OF_A_PAGE = 100
 FILTERS = ("stage", "tenant", "kind", "code", "why", "since", "until")
-_AGE = re.compile(r"(\d{1,6})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def add_filter(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,9 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--kind", metavar="KIND", help="jobs of this kind: media or delivery")
     group.add_argument("--code", metavar="CODE", help="those whose last error has this code")
     group.add_argument("--why", metavar="WHY", help="permanent, transient, stalled, crash_loop or child")
-    group.add_argument("--since", metavar="TIME", type=_time, help="those that died at this time or later")
+    group.add_argument("--since", metavar="TIME", type=ago, help="those that died at this time or later")
     group.add_argument(
-        "--until", "--older-than", metavar="TIME", type=_time, help="those that died at this time or earlier"
+        "--until", "--older-than", metavar="TIME", type=ago, help="those that died at this time or earlier"
     )
 
 
@@ -51,27 +51,6 @@ def check_choice(arguments: argparse.Namespace) -> dict[str, str] | None:
     return None if arguments.job else chosen
 
 
-def positive(text: str) -> int:
-    """A count."""
-    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
-        message = f"`{text}` is no number from 1 on"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
-
-
-def _time(text: str) -> str:
-    """The time as the API has it."""
-    if age := _AGE.fullmatch(text):
-        at = datetime.fromtimestamp(time.time() - int(age[1]) * _SECONDS[age[2]], UTC)
-    else:
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            message = f"`{text}` is neither an age such as 7d nor a time such as 2026-01-31T12:00:00Z"
-            raise argparse.ArgumentTypeError(message) from None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _usage(message: str, suggestion: str) -> CommandFailure:
     return CommandFailure(ExitCode.USAGE, "USAGE", message, suggestion)
 
@@ -79,3 +58,19 @@ def _usage(message: str, suggestion: str) -> CommandFailure:
 def without(values: dict[str, Any]) -> dict[str, Any]:
     """Without what was not asked for."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+Page = Callable[[dict[str, str]], tuple[Sequence[msgspec.Raw], str | None]]
+"""One page of a listing: from the parameters `limit` and `cursor` to its rows and the next cursor."""
+
+
+def read_pages(page: Page, limit: int) -> tuple[list[msgspec.Raw], bool]:
+    """The first `limit` rows of a listing, and whether there are more."""
+    found: list[msgspec.Raw] = []
+    cursor: str | None = None
+    while True:
+        parameters = {"limit": str(min(limit - len(found), _MOST_OF_A_PAGE))}
+        rows, cursor = page(parameters | ({"cursor": cursor} if cursor else {}))
+        found += rows
+        if cursor is None or len(found) >= limit:
+            return found, cursor is not None
