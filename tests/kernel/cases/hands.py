@@ -1,6 +1,7 @@
 """A worker whose verbs a test calls one by one, under grants that it can keep for later."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from actors.kernel import Beat, Commit, End, Fail, Grant, Pulse, Release, Worker, new_nonce
 from tests.kernel.stages import Installation
@@ -41,9 +42,10 @@ class Hands:
         return end
 
 
-def commit_of(grant: Grant, following: str = "") -> Commit:
-    """With a following stage `next`, else `done`."""
-    return Commit(grant.job, grant.fence, "next" if following else "done", following, "cpu", b"{}")
+def commit_of(grant: Grant, following: str = "", *, split: bool = False) -> Commit:
+    """With a following stage `next` or `split`, else `done`."""
+    kind: Literal["next", "split", "done"] = "split" if split else "next" if following else "done"
+    return Commit(grant.job, grant.fence, kind, following, "cpu", b"{}")
 
 
 def fail_of(grant: Grant, cls: str = "transient") -> Fail:

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import msgspec
-
 from actors.kernel import Beat, Child, Endpoint, Grant, Keeper, KernelOptions, Release, Spawn, Submission, Worker
 from actors.kernel.connection import persist
 from actors.kernel.consumers import Consumers
@@ -47,8 +45,9 @@ class Scenario:
         inboxes = [self._keys.inbox(stage, "cpu", name) for name in INBOXES]
         return (await again(lambda: self._worker.take("00", inboxes, want, nonce))).grants
 
-    async def _commit(self, *grants: Grant, following: str = "") -> None:
-        await again(lambda: self._worker.commit("00", [commit_of(grant, following) for grant in grants]))
+    async def _commit(self, *grants: Grant, following: str = "", split: bool = False) -> None:
+        commits = [commit_of(grant, following, split=split) for grant in grants]
+        await again(lambda: self._worker.commit("00", commits))
 
     @asynccontextmanager
     async def _room(self) -> AsyncIterator[None]:
@@ -149,8 +148,7 @@ class Scenario:
         for parent in await self._take(3, "parent"):
             await self._spawn(parent, 1, 2)
             await self._spawn(parent, 2, 3)
-            split = commit_of(parent, "joined")
-            await again(lambda split=split: self._worker.commit("00", [msgspec.structs.replace(split, kind="split")]))  # type: ignore[misc]
+            await self._commit(parent, following="joined", split=True)
         child, needed = await self._take(3, "child-goes-on"), await self._take(2, "child-fails")
         await again(
             lambda: self._worker.beat("00", [Beat(grant.job, grant.fence, 40.0) for grant in (*child, *needed)])

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from actors.kernel import Done, Fail, KernelOptions, Permanent, Result, State, Submission, Task, read_log
+from actors.kernel import Done, Fail, KernelOptions, Permanent, Result, State, Submission, Task, end_tasks, read_log
 from tests.kernel.cases.hands import ENDINGS, Hands, lose_leases
 from tests.kernel.stages import Installation, Scripted, eventually
 
@@ -138,7 +138,7 @@ async def test_case_35_delays_outlive_every_worker(house: Installation) -> None:
             assert (seen.takes, seen.attempt) == (2, 1)
             at = {entry.type: entry.at for entry in await read_log(house.client, house.partitions, job)}
             assert at["job.started"] - at["job.retrying"] >= 500
-    promoting.cancel()
+    await end_tasks([promoting])
     assert sorted(started) == sorted(jobs)
 
 

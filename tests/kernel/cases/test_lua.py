@@ -1,13 +1,13 @@
 """The handbook's cases of Lua: what a script does half way, on bad data, and on a full server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from actors.kernel import Beat, End, Pulse, State, StoreFull
+from actors.kernel import Beat, End, Grant, Pulse, Release, State, StoreFull
 from tests.conftest import RedisServer
 from tests.kernel.cases.contents import contents, normal_form
-from tests.kernel.cases.hands import Hands
+from tests.kernel.cases.hands import REASON, Hands, commit_of, fail_of
 from tests.kernel.cases.scenario import OPTIONS, Scenario
 from tests.kernel.stages import Installation, Scripted, done
 
@@ -63,3 +63,105 @@ async def test_case_27_an_actor_works_a_full_server_empty(own_house: Installatio
             await own_house.submit()
         await own_house.client.config_set("maxmemory", 0)
         await own_house.until(await own_house.submit(), State.COMPLETED)
+
+
+async def _break_to_text(house: Installation, job: str) -> None:
+    await house.client.set(house.keys.job(job), "not a hash")
+
+
+async def _break_number(house: Installation, job: str) -> None:
+    await house.client.hset(house.keys.job(job), "attempt", "many")
+
+
+async def _break_state(house: Installation, job: str) -> None:
+    await house.client.hset(house.keys.job(job), "state", "confused")
+
+
+async def _break_fields(house: Installation, job: str) -> None:
+    await house.client.hdel(house.keys.job(job), "deadline", "tenant")
+
+
+DAMAGES = [_break_to_text, _break_number, _break_state, _break_fields]
+Damage = Callable[[Installation, str], Awaitable[None]]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
+@pytest.mark.parametrize("verb", ["promote", "reap", "expire", "reconcile", "take"])
+async def test_case_26_one_broken_job_stops_no_other(house: Installation, verb: str, damage: Damage) -> None:
+    """A script fails half way (infrahub PR #10133, oban #1416): one row that could not be read kept the stager of every
+    queue from all others.
+
+    One job of a hundred is damaged: the verb does its work on the other ninety-nine, puts that one aside with the
+    reason, and finds nothing to do the next time.
+    """
+    hands = Hands(house)
+    jobs = [await house.submit() for _ in range(100)]
+    broken = jobs[40]
+    if verb in ("promote", "reap"):
+        while grants := await hands.take():
+            if verb == "promote":
+                await hands.worker.fail("00", [fail_of(grant) for grant in grants])
+    rows = {"promote": house.keys.due, "reap": house.keys.leases, "expire": house.keys.deadlines}.get(verb)
+    if rows is not None:
+        await house.client.zadd(rows, dict.fromkeys(jobs, 1))
+    await damage(house, broken)
+    done_to = [await _carry_out(house, verb) for _ in range(3)]
+    assert sorted(job for found in done_to for job in found if job != broken) == sorted(set(jobs) - {broken})
+    assert done_to[-1] == []
+    assert await house.client.exists(house.keys.job(broken)) == 0
+    assert await house.client.zrange(house.keys.root + "quarantine", 0, -1) == [broken.encode()]
+    assert await house.client.exists(house.keys.root + f"quarantined:{broken}") == 1
+    for name in (house.keys.due, house.keys.leases, house.keys.active, house.keys.deadlines):
+        assert await house.client.zscore(name, broken) is None
+
+
+async def _carry_out(house: Installation, verb: str) -> list[str]:
+    """Carries the verb out once on everything there is; the jobs it did something to."""
+    match verb:
+        case "promote":
+            return await house.keeper.promote("00")
+        case "reap":
+            return list(await house.reap())
+        case "expire":
+            return (await house.keeper.expire("00")).jobs
+        case "reconcile":
+            return await _reconciled(house)
+        case _:
+            return [grant.job for grant in await Hands(house).take(100)]
+
+
+async def _reconciled(house: Installation) -> list[str]:
+    """A whole round over hints that are all lost, once."""
+    if not await house.client.exists("test:lost"):
+        await house.client.set("test:lost", 1)
+        await house.keeper.turn("t")
+        await Hands(house).take(1, stage="nobody")
+        await house.client.delete(house.keys.inbox("a", "cpu", "normal"), house.keys.held("t"))
+    cursor, found = "0", []
+    while True:
+        cursor, repairs = await house.keeper.reconcile("00", cursor)
+        found += [job for job, repair in repairs.items() if repair != "row"]
+        if cursor == "0":
+            return found
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
+@pytest.mark.parametrize("verb", ["beat", "commit", "fail", "release"])
+async def test_case_26_one_broken_item_stops_no_other_of_its_call(
+    house: Installation, verb: str, damage: Damage
+) -> None:
+    """The same in the lists of a worker: its other jobs end as if the broken one were not there."""
+    hands = Hands(house)
+    jobs = [await house.submit() for _ in range(20)]
+    grants = await hands.take()
+    await damage(house, jobs[7])
+    items: dict[str, Callable[[Grant], object]] = {
+        "beat": lambda grant: Beat(grant.job, grant.fence, 10.0),
+        "commit": lambda grant: commit_of(grant, "b"),
+        "fail": fail_of,
+        "release": lambda grant: Release(grant.job, grant.fence, REASON),
+    }
+    answers = await getattr(hands.worker, verb)("00", [items[verb](grant) for grant in grants])
+    by_job = dict(zip([grant.job for grant in grants], answers, strict=True))
+    assert by_job.pop(jobs[7]) in ("GONE", "FENCED")
+    assert set(by_job.values()) == {"OK"}
