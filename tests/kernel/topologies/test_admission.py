@@ -14,6 +14,7 @@ from actors.kernel import Partitions, RedisOptions, UnfitServer, admit, connect,
 from actors.kernel.connection import is_refused
 from actors.settings import load
 from actors.settings_values import SettingsError
+from gateway.command.checkup import check_redis
 from tests.kernel.stages import eventually
 from tests.kernel.topologies.servers import Cluster, Server, Watched, running, until
 
@@ -158,3 +159,17 @@ async def test_a_primary_that_is_away_is_waited_for() -> None:
         async with waiting(watched.url) as said:
             await eventually(said)
             watched.primary.start()
+
+
+async def test_the_doctor_asks_every_primary(cluster: Cluster) -> None:
+    settings = load({"XDG_DATA_HOME": "/nowhere", "REELWAY_REDIS_URL": cluster.url})
+    finding = await check_redis(settings)
+    assert (finding.state, finding.detail.startswith("3 primaries, version ")) == ("ok", True)
+    odd = cluster.primaries[2]
+    odd.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        finding = await check_redis(settings)
+    finally:
+        odd.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert finding.state == "failed"
+    assert odd.address in finding.detail

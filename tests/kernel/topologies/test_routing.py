@@ -12,7 +12,8 @@ from actors.kernel import Partitions, RedisOptions, connect, is_sharded, means_w
 from actors.kernel.doorbell import Doorbell
 from actors.kernel.routed import RoutedClient, slot_of, slot_of_key
 from tests.kernel.stages import eventually
-from tests.kernel.topologies.servers import Cluster, Server, until
+from tests.kernel.topologies.servers import Cluster, until
+from tests.kernel.topologies.slots import Move
 
 KEY = "rw:{p00}:job:x"
 
@@ -98,40 +99,6 @@ async def test_errors_in_a_pipeline_are_raised_or_returned_in_their_place(client
         broken, found = await pipeline.execute(raise_on_error=False)
     assert isinstance(broken, redis.ResponseError)
     assert found == b"text"
-
-
-class Move:
-    """One slot on its way from one node to another."""
-
-    def __init__(self, cluster: Cluster, key: str) -> None:
-        self.slot = slot_of_key(key)
-        self.source = cluster.serving(key)
-        self.target = next(node for node in cluster.primaries if node is not self.source)
-        self.nodes = cluster.primaries
-
-    def begin(self) -> None:
-        self.target.call("CLUSTER", "SETSLOT", self.slot, "IMPORTING", _identity(self.source))
-        self.source.call("CLUSTER", "SETSLOT", self.slot, "MIGRATING", _identity(self.target))
-
-    def carry(self, *keys: str) -> None:
-        self.source.call("MIGRATE", "127.0.0.1", self.target.port, "", 0, 1000, "KEYS", *keys)
-
-    def end(self) -> None:
-        self._assign(self.target)
-
-    def undo(self) -> None:
-        """The keys are dropped."""
-        self.target.call("FLUSHALL")
-        self._assign(self.source)
-
-    def _assign(self, owner: Server) -> None:
-        for node in [owner, *self.nodes]:
-            node.call("CLUSTER", "SETSLOT", self.slot, "NODE", _identity(owner))
-
-
-def _identity(node: Server) -> str:
-    identity: bytes = node.call("CLUSTER", "MYID")
-    return identity.decode()
 
 
 @pytest.fixture
