@@ -52,6 +52,7 @@ from actors.kernel.handler import (
 )
 from actors.kernel.items import (
     Beat,
+    BodyTooLarge,
     Child,
     ChildRow,
     Commit,
@@ -72,7 +73,7 @@ from actors.kernel.routed import is_sharded
 from actors.kernel.server import Moment, ServerFacts, UnfitServer, admit, ping_all, primary_of, read_all_facts
 from actors.kernel.service import Service
 from actors.kernel.states import TERMINAL, State, legal
-from actors.kernel.submitter import BodyTooLarge, CancelReply, Replayed, Submission, Submitted, Submitter
+from actors.kernel.submitter import CancelReply, Replayed, Submission, Submitted, Submitter
 from actors.kernel.views import JobView, LogEntry, list_jobs, read_job, read_log
 from actors.kernel.worker import Worker
 

@@ -11,7 +11,7 @@ import structlog
 from actors.kernel import telemetry
 from actors.kernel.gather import Gather
 from actors.kernel.handler import Done, FailurePolicy, Handler, Next, Result, Split, Stalled, Task
-from actors.kernel.items import Commit, End, Fail, Pulse, Release
+from actors.kernel.items import Commit, End, Fail, Pulse, Release, check_bodies
 from actors.kernel.worker import Worker
 
 DRAINING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
@@ -113,6 +113,7 @@ class Execution:
         result = await self._handler.handle(self.task)
         if not isinstance(result, Next | Split | Done):
             raise NotAResult(type(result).__name__)
+        check_bodies(result.result if isinstance(result, Done) else result.input)
         return result
 
     async def _watch(self, work: asyncio.Task[Result]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from actors.kernel.connection import StoreFull, persist
 from actors.kernel.handler import Cancelled, Throttled
-from actors.kernel.items import Child, ChildRow, Grant, OnChildFailure, Spawn
+from actors.kernel.items import Child, ChildRow, Grant, OnChildFailure, Spawn, check_bodies
 from actors.kernel.keys import Partitions
 from actors.kernel.worker import Worker
 
@@ -22,6 +22,8 @@ class WorkerFamily:
     async def spawn(self, grant: Grant, children: Sequence[Child], on_child_failure: OnChildFailure) -> None:
         """See `Task.spawn`."""
         partition = self._partitions.of_job(grant.job)
+        for child in children:
+            check_bodies(child.spec, child.input)
         for first in range(0, len(children), CHILDREN_PER_CALL):
             page = tuple(children[first : first + CHILDREN_PER_CALL])
             asked = Spawn(grant.job, grant.fence, page, on_child_failure)

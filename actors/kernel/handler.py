@@ -167,8 +167,8 @@ class Task:
     async def spawn(self, children: Sequence[Child], on_child_failure: OnChildFailure = "go_on") -> None:
         """Creates children, which begin at once; the stage then ends with Split. Repeat-safe by their numbers.
 
-        Raises Throttled when Redis is full, Cancelled when the job is not wanted any more, and ValueError for more than
-        10 000 children or more than three levels of them.
+        Raises Throttled when Redis is full, Cancelled when the job is not wanted any more, ValueError for more than
+        10 000 children or more than three levels of them, and BodyTooLarge.
         """
         await self._family.spawn(self.grant, children, on_child_failure)
 

@@ -7,6 +7,21 @@ import msgspec
 
 from actors.kernel.keys import Lane, Priority
 
+BODY_LIMIT_BYTES = 65_536
+"""Of one body (spec, input, result). Scripts carry bodies and never look into them."""
+
+
+class BodyTooLarge(ValueError):
+    """A body of a job exceeds 64 KiB."""
+
+
+def check_bodies(*bodies: bytes) -> None:
+    """Raises BodyTooLarge."""
+    largest = max(map(len, bodies))
+    if largest > BODY_LIMIT_BYTES:
+        message = f"a body of {largest} bytes; at most {BODY_LIMIT_BYTES} are kept"
+        raise BodyTooLarge(message)
+
 
 class End(StrEnum):
     """How a commit, fail or release stands. On anything but OK and LATE a worker stops and deletes nothing."""

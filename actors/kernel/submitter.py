@@ -6,6 +6,7 @@ import msgspec
 import redis.asyncio
 
 from actors.kernel.connection import persist
+from actors.kernel.items import check_bodies
 from actors.kernel.keys import Lane, Partitions, Priority
 from actors.kernel.options import KernelOptions
 from actors.kernel.scripts import Argument, Scripts, text
@@ -71,13 +72,6 @@ class Replayed(msgspec.Struct, frozen=True, array_like=True):
     """Of the job; with outcome `parent`, of the parent."""
 
 
-BODY_LIMIT_BYTES = 65_536
-
-
-class BodyTooLarge(ValueError):
-    """A body of a job exceeds 64 KiB."""
-
-
 class Submitter:
     """Submits, cancels and replays. Calls are repeat-safe and sent again until `patience_s` has passed."""
 
@@ -91,8 +85,7 @@ class Submitter:
 
     async def submit(self, submission: Submission) -> Submitted:
         """Accepts a job. Raises BodyTooLarge, StoreFull (nothing was written) or StoreUnavailable (send it again)."""
-        if max(len(submission.spec), len(submission.input)) > BODY_LIMIT_BYTES:
-            raise BodyTooLarge
+        check_bodies(submission.spec, submission.input)
         job = submission.job or self._partitions.new_id(submission.tenant)
         keys = self._partitions.keys(self._partitions.of_tenant(submission.tenant))
         extra = [keys.job(job)]

@@ -25,6 +25,16 @@ async def test_a_chain_of_stages_runs_in_order(house: Installation) -> None:
     assert (seen.result, seen.percent) == (b'{"r":1}', 100.0)
 
 
+@pytest.mark.parametrize("body", [Next("b", bytes(65_537)), Done(bytes(65_537))])
+async def test_a_body_over_64_kib_is_a_bug_of_its_stage(house: Installation, body: Result) -> None:
+    async def large(task: Task) -> Result:
+        return body
+
+    async with house.running(house.actor(Scripted(large))):
+        seen = await house.until(await house.submit(), State.DELAYED)
+    assert (seen.stage, seen.attempt, seen.error) == ("a", 1, None)
+
+
 async def test_two_actors_of_one_kind_share_the_work_and_repeat_none(house: Installation) -> None:
     handlers = Scripted(done), Scripted(done)
     async with house.running(*(house.actor(handler, concurrency=2) for handler in handlers)):

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from actors.kernel import execution, keeper
+from actors.kernel.scripts import LUA
 from actors.media.errors import MediaError, draw_delay_s, error_table
 from actors.media.errors_page import PAGE, render
 
@@ -112,6 +113,17 @@ def test_bodies_that_the_kernel_writes_by_itself_agree_with_the_table() -> None:
         rule = TABLE.rule(code[1].decode())
         assert rule.code == code[1].decode()
         assert rule.message.encode() in raw
+
+
+def test_bodies_that_the_scripts_write_by_themselves_agree_with_the_table() -> None:
+    texts = "".join(path.read_text("utf-8") for path in sorted(LUA.glob("**/*.lua")))
+    joined = re.sub(r"'\s*\.\. '", "", texts)
+    written = re.findall(r'"code":"([A-Z_]+)","message":"([^"]+)"', joined)
+    assert {code for code, _ in written} == {
+        "CHILD_FAILED", "TENANT_LIMIT", "TURN_AWAITED", "CHILDREN_AWAITED", "SCHEDULED",
+    }  # fmt: skip
+    for code, message in written:
+        assert (TABLE.rule(code).code, TABLE.rule(code).message) == (code, message)
 
 
 def test_the_page_of_errors_is_the_table() -> None:
