@@ -17,6 +17,8 @@ from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import eventually
 
 LEASE_S, BEAT_S = 1.6, 0.4
+DEFAULTS = (10.0, 2.5)
+"""Lease and pause between beats, in seconds."""
 STALL_S = 5.0
 """Shorter than the longest stop: who was stopped has not stalled."""
 STEP_S = 600
@@ -93,7 +95,7 @@ async def test_a_stopped_redis_and_a_suspended_machine_reap_nobody(yard: Yard) -
 async def test_redis_stopped_for_15_s_and_everything_for_60_s_reap_nobody(
     own_redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    yard = Yard(own_redis_server, tmp_path, 10.0, 2.5)
+    yard = Yard(own_redis_server, tmp_path, *DEFAULTS)
     try:
         await stop_redis_then_everything(yard)
     finally:
@@ -119,9 +121,9 @@ async def test_a_clock_stepped_by_ten_minutes_reaps_nobody(tmp_path: Path) -> No
         server.stop()
 
 
-async def test_workers_that_were_cut_off_get_their_work_and_their_budget_back(yard: Yard, tmp_path: Path) -> None:
-    """For longer than a lease, while a `take` had no reply. Redis and the reapers see it; nobody else could work."""
-    proxy = LossyProxy(tmp_path / "proxy.sock", yard.server.socket)
+async def cut_off_all_workers(yard: Yard) -> None:
+    """For one and a half leases, while a `take` had no reply. Redis and the reapers see it; nobody else could work."""
+    proxy = LossyProxy(yard.folder / "proxy.sock", yard.server.socket)
     await proxy.start()
     try:
         jobs = await populate(yard, proxy.url)
@@ -129,7 +131,8 @@ async def test_workers_that_were_cut_off_get_their_work_and_their_budget_back(ya
         jobs.append(await yard.installation.submit())
         await asyncio.wait_for(proxy.lost.wait(), 10.0)
         proxy.hang()
-        await eventually(all_in(yard, jobs, "queued"), yard.lease_s * 3, lambda: "the leases were not ended")
+        await asyncio.sleep(yard.lease_s * 1.5)
+        await eventually(all_in(yard, jobs, "queued"), yard.lease_s * 1.5, lambda: "the leases were not ended")
         assert [view.crashes for view in await yard.views(jobs)] == [1] * 5
         proxy.resume()
         await eventually(all_in(yard, jobs, "running"), 15.0, lambda: "the work was not given back")
@@ -140,6 +143,22 @@ async def test_workers_that_were_cut_off_get_their_work_and_their_budget_back(ya
         await yard.finish(jobs)
     finally:
         await proxy.stop()
+
+
+async def test_workers_that_were_cut_off_get_their_work_and_their_budget_back(yard: Yard) -> None:
+    await cut_off_all_workers(yard)
+
+
+@pytest.mark.heavy
+async def test_workers_that_were_cut_off_for_15_s_get_their_work_and_their_budget_back(
+    own_redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Their connections break: nothing is answered for longer than a reply may take."""
+    yard = Yard(own_redis_server, tmp_path, *DEFAULTS)
+    try:
+        await cut_off_all_workers(yard)
+    finally:
+        await yard.stop()
 
 
 def all_in(yard: Yard, jobs: list[str], state: str) -> Callable[[], "asyncio.Future[bool]"]:

@@ -3,24 +3,27 @@
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis.asyncio
 import structlog
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
-from actors.kernel import KernelOptions, Partitions, Worker, new_nonce
+from actors.kernel import KernelOptions, Partitions, Submission, Worker, new_nonce, read_job
 from actors.kernel.consumers import IDLE_LEASES, Consumers
 from actors.kernel.items import Commit, End
 from actors.kernel.pauses import Pauses
 from actors.kernel.presence import KEYS as PRESENCE
+from actors.kernel.presence import WorkerFacts
 from actors.kernel.system_scripts import SystemScripts
 from actors.reaper.inboxes import LANES, inboxes
-from actors.reaper.lanes import LONGEST_GAP_S, Absence
+from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
 from actors.reaper.pauses import PauseCopies
 from actors.reaper.survey import Survey
 from actors.run import STAGES
-from tests.actors.reaping import World, world
+from tests.actors.reaping import SPEC, World, world
 from tests.kernel.stages import eventually
 
 __all__ = ["world"]
@@ -78,12 +81,10 @@ class TestPauses:
         pauses = Pauses(world.client, world.partitions)
         await pauses.pause("fetch", "ada")
         await world.reap()
-        for spoil in (
-            lambda: world.client.delete("rw:{p00}:paused"),
-            lambda: world.client.hset("rw:{p00}:paused", "store", "{}"),
-        ):
-            await spoil()
-            await eventually(self.copied(pauses))
+        await world.client.delete("rw:{p00}:paused")
+        await eventually(self.copied(pauses))
+        await world.client.hset("rw:{p00}:paused", "store", "{}")
+        await eventually(self.copied(pauses))
         await pauses.resume("fetch")
         await world.client.hset("rw:{p00}:paused", "fetch", "{}")
         await eventually(self.copied(pauses))
@@ -121,6 +122,56 @@ class TestAbsence:
         absence.hear(0.0, served=False)
         later_s = 1.0 + LONGEST_GAP_S
         assert [absence.hear(now_s, served=False) for now_s in (later_s, later_s + 5.0)] == [0.0, 5.0]
+
+
+class TestLanes:
+    async def test_work_without_a_gpu_worker_goes_to_the_cpu_where_it_may(self, world: World) -> None:
+        world.settings = replace(world.settings, reaper=replace(world.settings.reaper, rescue_s=0.3))
+        may = await world.submitter.submit(self.transcode(rescue=True))
+        must_not = await world.submitter.submit(self.transcode(rescue=False))
+        await world.reap()
+        view = await world.until(may.job, lambda view: view is not None and view.lane == "cpu")
+        assert view is not None
+        assert (view.state, view.crashes, view.attempt) == ("queued", 0, 0)
+        worker = Worker(world.client, world.partitions, world.options, "cpu")
+        inbox = world.keys.inbox("transcode", "cpu", "normal")
+        assert [grant.job for grant in (await worker.take("00", [inbox], 5, new_nonce())).grants] == [may.job]
+        other = await read_job(world.client, world.partitions, must_not.job)
+        assert other is not None
+        assert other.lane == "gpu"
+
+    async def test_a_live_gpu_worker_keeps_its_work(self, world: World) -> None:
+        world.settings = replace(world.settings, reaper=replace(world.settings.reaper, rescue_s=0.3))
+        await SystemScripts(world.client).call("announce", PRESENCE, ["gpu-1", json.dumps(WORKER), 30_000])
+        job = (await world.submitter.submit(self.transcode(rescue=True))).job
+        with structlog.testing.capture_logs() as lines:
+            await world.reap()
+            gone_stale = await world.submit()
+            await world.client.hset(world.keys.job(gone_stale), "entry", "1-1")
+            await world.until(gone_stale, lambda _: any(line["event"] == "job.repaired" for line in lines))
+        view = await read_job(world.client, world.partitions, job)
+        assert view is not None
+        assert view.lane == "gpu", "a round over all jobs has passed it by"
+
+    @pytest.mark.parametrize(
+        "changes", [{"draining": True}, {"quarantine": "lab"}, {"lane": "cpu"}, {"stage": "fetch"}]
+    )
+    def test_who_takes_nothing_from_the_lane_does_not_serve_it(self, changes: dict[str, Any]) -> None:
+        lanes = Lanes(rescue_s=1e-9)
+        facts = WorkerFacts(
+            name="w", stage="transcode", lane="gpu", slots=1, running=0, host="h", pid=1, version="1",
+            started_at_ms=0, seen_at_ms=0,
+        )  # fmt: skip
+        for _ in range(2):
+            lanes.look([facts])
+        assert not lanes.deserted
+        for _ in range(2):
+            lanes.look([replace(facts, **changes)])
+        assert lanes.deserted == ("transcode:gpu",)
+
+    @staticmethod
+    def transcode(*, rescue: bool) -> Submission:
+        return Submission(tenant="t", stage="transcode", lane="gpu", rescue=rescue, spec=SPEC, input=b"{}")
 
 
 class TestSurvey:
