@@ -18,6 +18,8 @@ class Quarantined(msgspec.Struct, frozen=True):
 
     job: str
     at_ms: int
+    why: str
+    """What was wrong with its data."""
     type: str
     """What Redis holds in its place: hash, string, …; `none` once it is no longer kept."""
     fields: dict[str, str]
@@ -42,13 +44,15 @@ async def list_quarantined(
 
 async def _read(client: redis.asyncio.Redis, partitions: Partitions, row: Place) -> Quarantined:
     try:
-        key = f"{partitions.keys_of_job(row.member).root}quarantined:{row.member}"
+        root = partitions.keys_of_job(row.member).root
     except UnknownJobId:
-        return Quarantined(row.member, row.at_ms, "none", {})
+        return Quarantined(row.member, row.at_ms, "not an id of a job", "none", {})
+    key = f"{root}quarantined:{row.member}"
+    why = await client.get(f"{root}quarantined:why:{row.member}") or b""
     kind = text(await client.type(key))
     fields = await client.hgetall(key) if kind == "hash" else {}
     shown = {_shown(name): _shown(value) for name, value in fields.items()}
-    return Quarantined(row.member, row.at_ms, kind, shown)
+    return Quarantined(row.member, row.at_ms, _shown(why), kind, shown)
 
 
 def _shown(value: bytes | str) -> str:

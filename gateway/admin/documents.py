@@ -64,6 +64,7 @@ class QuarantinedDocument(msgspec.Struct, frozen=True):
 
     job: str
     at: str
+    why: str
     type: str
     fields: dict[str, str]
 
@@ -120,7 +121,7 @@ def count_document(count: DeadCount) -> dict[str, object]:
 
 def quarantined_document(row: Quarantined) -> QuarantinedDocument:
     """One job that was put aside."""
-    return QuarantinedDocument(row.job, timestamp(row.at_ms), row.type, row.fields)
+    return QuarantinedDocument(row.job, timestamp(row.at_ms), row.why, row.type, row.fields)
 
 
 def host_of(worker: str) -> str:

@@ -45,6 +45,7 @@ class Quarantined(msgspec.Struct, frozen=True):
 
     job: str
     at: str
+    why: str
     type: str
     fields: dict[str, str]
 

@@ -150,6 +150,7 @@ async def test_the_quarantine(admin: aiohttp.ClientSession, spread: ScriptedWork
     document = await ask(admin, "GET", "quarantine")
     (row,) = document["quarantined"]
     assert (row["job"], row["type"], row["fields"]["state"], document["next"]) == (job, "hash", "odd", None)
+    assert row["why"] == "no such state"
     assert (await ask(admin, "GET", "stages"))["jobs"]["quarantined"] == 1
     async with admin.get("/v1/admin/quarantine?cursor=x") as response:
         assert (await response.json())["code"] == "INVALID_CURSOR"

@@ -180,7 +180,6 @@ async def test_a_child_begins_where_it_ended_while_its_parent_waits(house: Insta
     assert (await house.read(parent)).state == State.WAITING
 
 
-@pytest.mark.xfail(strict=True, reason="the script gives a named worker to jobs that are nobody's child only")
 async def test_a_child_goes_to_the_worker_that_was_named(house: Installation) -> None:
     hands = Hands(house)
     await waiting_parent(house, hands)

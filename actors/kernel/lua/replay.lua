@@ -30,7 +30,7 @@ local left = 0
 if job.parent ~= '' then
   local parent = read(job.parent)
   if not parent or parent.state ~= 'waiting' then return { 'PARENT', parent and parent.state or 'gone', 0 } end
-  reopen_row(job, parent)
+  reopen_row(job, parent, pinned)
 elseif redis.call('HGET', job.key, 'waited') == '1' and ARGV[9] == 'here' then
   begin_again(job, NOW + tonumber(ARGV[8]), false, '')
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED

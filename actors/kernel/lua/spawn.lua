@@ -36,7 +36,7 @@ local function meet(id, number, known)
     redis.call('HSET', key, number, ended and child.state .. ' ' .. child.fence or 'open')
     if not ended then redis.call('HINCRBY', key, 'open', 1) end
   elseif ended and child.state ~= 'completed' and (known == 'open' or reviving) then
-    reopen_row(child, parent)
+    reopen_row(child, parent, '')
   end
 end
 

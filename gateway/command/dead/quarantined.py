@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         row = msgspec.json.decode(document, type=Quarantined)
         what = "no longer kept" if row.type == "none" else f"a {row.type}"
         told = [f"{name}={row.fields[name]}" for name in ("state", "stage", "tenant") if name in row.fields]
-        sys.stdout.write(f"{row.job}  {row.at}  {what}  {' '.join(told)}".rstrip() + "\n")
+        sys.stdout.write(f"{row.job}  {row.at}  {what}  {row.why}  {' '.join(told)}".rstrip() + "\n")
     if has_more:
         sys.stderr.write("there are more: --limit shows them\n")
     return ExitCode.DONE

@@ -22,20 +22,20 @@ local function begin_again(job, deadline, from_first, pinned)
 end
 
 -- A child begins again beside its parent. Its row counts as open already; `credited` is the percent its parent has for it.
-local function replay_child(child, parent, credited)
+local function replay_child(child, parent, credited, pinned)
   redis.call('HSET', kids_of(parent.id), string.match(child.id, '%d+$'), 'open')
   raise(parent, child.percent - credited)
-  begin_again(child, parent.deadline, false, '')
+  begin_again(child, parent.deadline, false, pinned)
   enqueue(child)
   write(child)
 end
 
 -- The same, with its row as it stands: one that was closed counts as open again, and had been credited in full.
-local function reopen_row(child, parent)
+local function reopen_row(child, parent, pinned)
   local key = kids_of(parent.id)
   local known = redis.call('HGET', key, string.match(child.id, '%d+$'))
   if known ~= 'open' and known ~= 'again' then redis.call('HINCRBY', key, 'open', 1) end
-  replay_child(child, parent, known == 'open' and child.percent or 100)
+  replay_child(child, parent, known == 'open' and child.percent or 100, pinned)
 end
 
 local REVIVED = 50
@@ -72,7 +72,7 @@ local function revive_children(parent)
         redis.call('HSET', key, number, 'open')
         child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = 0 }, 'failed')
       elseif TERMINAL[child.state] then
-        reopen_row(child, parent)
+        reopen_row(child, parent, '')
       end
     end
   end
