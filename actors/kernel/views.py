@@ -1,15 +1,16 @@
 """Reading jobs: one hash, one listing page, one log. Reads change nothing."""
 
-from typing import NamedTuple
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 import redis.asyncio
 
 from actors.kernel.keys import Keys, Partitions
+from actors.kernel.newest import PAGE, Place, newest_first
 from actors.kernel.scripts import text
 from actors.kernel.states import TERMINAL, State
 
-PAGE = 50
 LONGEST_SCAN = 2000
 """Listing rows one filtered page may look at before it answers with a cursor."""
 
@@ -147,54 +148,38 @@ async def list_jobs(
     more than 2000 rows, so it can be short and still have a cursor.
     """
     keys = partitions.keys(partitions.of_tenant(tenant))
-    first = place = None if before is None else _Place.parse(before)
+    place = None if before is None else Place.parse(before)
     found: list[JobView] = []
-    offset = 0
-    while offset < LONGEST_SCAN:
-        rows = await _rows(client, keys.jobs(tenant), first, offset)
-        offset += len(rows)
-        # New jobs push the rows down while they are read, so rows can come again.
-        fresh = [row for row in rows if place is None or row < place]
-        for row, fields in zip(fresh, await _hashes(client, keys, fresh), strict=True):
-            seen = view(row.job, fields) if fields else None
-            if seen is not None and (state is None or seen.state == state):
-                if len(found) == limit:
-                    return found, str(place)
-                found.append(seen)
-            place = row
-        if len(rows) < PAGE:
-            return found, None
+    async with aclosing(newest_first(client, [keys.jobs(tenant)], before=place)) as rows:
+        for _ in range(LONGEST_SCAN // PAGE):
+            page = await _page(rows)
+            for row, fields in zip(page, await _hashes(client, keys, page), strict=True):
+                seen = view(row.member, fields) if fields else None
+                if seen is not None and (state is None or seen.state == state):
+                    if len(found) == limit:
+                        return found, str(place)
+                    found.append(seen)
+                place = row
+            if len(page) < PAGE:
+                return found, None
     return found, str(place)
 
 
-class _Place(NamedTuple):
-    """A row of a listing; later rows compare as smaller. As text, the cursor."""
-
-    score: int
-    job: str
-
-    @classmethod
-    def parse(cls, cursor: str) -> "_Place":
-        score, _, job = cursor.partition("-")
-        return cls(int(score), job)
-
-    def __str__(self) -> str:
-        return f"{self.score}-{self.job}"
+async def _page(rows: AsyncGenerator[Place]) -> list[Place]:
+    """The next rows, at most PAGE of them."""
+    page: list[Place] = []
+    async for row in rows:
+        page.append(row)
+        if len(page) == PAGE:
+            break
+    return page
 
 
-async def _rows(client: redis.asyncio.Redis, listing: str, highest: _Place | None, offset: int) -> list[_Place]:
-    bound = "+inf" if highest is None else highest.score
-    page: list[bytes] = await client.execute_command(  # type: ignore[no-untyped-call]
-        "ZREVRANGEBYSCORE", listing, bound, "-inf", "WITHSCORES", "LIMIT", offset, PAGE
-    )
-    return [_Place(int(score), text(job)) for job, score in zip(page[::2], page[1::2], strict=True)]
-
-
-async def _hashes(client: redis.asyncio.Redis, keys: Keys, rows: list[_Place]) -> list[dict[str, bytes]]:
+async def _hashes(client: redis.asyncio.Redis, keys: Keys, rows: list[Place]) -> list[dict[str, bytes]]:
     if not rows:
         return []
     async with client.pipeline(transaction=False) as pipeline:
         for row in rows:
-            pipeline.hgetall(keys.job(row.job))
+            pipeline.hgetall(keys.job(row.member))
         replies = await pipeline.execute()
     return [{text(name): value for name, value in fields.items()} for fields in replies]
