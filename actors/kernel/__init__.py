@@ -16,7 +16,14 @@ Module map, from the names upwards:
     worker       take, beat, commit, fail, release, spawn        ├ the three clients
     keeper       promote, reap, expire, reconcile, retention     ┘
     items        what travels in the worker's verbs
+    newest       reading one sorted set of every partition as one
     views        reading jobs, listings and logs
+    dead         dead letters: list, show, count, export (dead_letter: one of them); replay: by page, at a rate
+    quarantine   jobs that no script could read
+    presence     who works here                                  ┐ rw:{sys}, by scripts of their own
+    limits       named limits of the whole installation          ├ (system_scripts, lua/sys)
+    pauses       stages for which nothing is taken               ┘
+    consumers    names of workers that are gone
     order        in which order partitions and inboxes are read
     handler      what a stage is to its author: task, results, failures
     family       how a running job has children
