@@ -7,9 +7,9 @@ from time import monotonic
 
 import pytest
 
-from actors.kernel import Done, KernelOptions, State, Submission, Task, read_job
+from actors.kernel import Done, KernelOptions, State, Submission, Task, primary_of, read_job
 from tests.gateway.sse_client import SseClient
-from tests.kernel.stages import Installation, Scripted, eventually
+from tests.kernel.stages import Installation, Scripted, eventually, forever
 from tests.kernel.topologies.scene import KEY, TENANT, Scene
 from tests.kernel.topologies.servers import Cluster, Server, cut_off, running
 
@@ -132,4 +132,36 @@ async def test_a_primary_that_stays_away_holds_up_its_own_partitions_only(kernel
             for partition in ("00", "01", "03"):
                 other = Submission(tenant=tenants[partition], stage="a", spec=b"{}", input=b"{}")
                 await house.until((await house.submitter.submit(other)).job, State.COMPLETED)
+        await house.client.aclose()
+
+
+async def test_a_frozen_primary_costs_no_lease_that_lies_elsewhere(kernel_options: KernelOptions) -> None:
+    """Its connections accept beats and answer none, for longer than several leases."""
+    with running(Cluster(arguments=("--cluster-require-full-coverage", "no"))) as cluster:
+        house = Installation(cluster.url, kernel_options, 4)
+        tenants = {house.partitions.of_tenant(f"t{number}"): f"t{number}" for number in range(40)}
+        frozen, elsewhere = house.partitions.keys("02"), house.partitions.keys("03")
+        handler = Scripted(forever)
+        async with house.running(house.actor(handler, kill_grace_s=0.3)):
+            for partition in ("02", "03"):
+                submission = Submission(tenant=tenants[partition], stage="a", spec=b"{}", input=b"{}")
+                await house.submitter.submit(submission)
+
+            async def both_run() -> bool:
+                return len(handler.started) == 2
+
+            await eventually(both_run)
+            lost = cluster.serving(frozen.root)
+            lost.freeze()
+            ends_ms: list[int] = []
+
+            async def renewed_for_long() -> bool:
+                now_ms = (await primary_of(house.client, elsewhere.leases)).server_ms
+                _, score = await house.client.execute_command("ZRANGE", elsewhere.leases, 0, 0, "WITHSCORES")  # type: ignore[no-untyped-call]
+                ends_ms.append(int(score))
+                assert ends_ms[-1] > now_ms, "the lease has run out"
+                return ends_ms[-1] - ends_ms[0] > 5 * kernel_options.lease_ms
+
+            await eventually(renewed_for_long)
+            lost.thaw()
         await house.client.aclose()
