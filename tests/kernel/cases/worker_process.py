@@ -7,6 +7,7 @@ program and not by the kernel, so that a test sees what happened in a process th
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio
+import structlog
 
 from actors.kernel import Done, KernelOptions, RedisOptions, Result, Submission, Task, connect
 from tests.kernel.stages import Installation, Scripted, eventually
@@ -75,7 +77,8 @@ async def worker_processes(
             await worker.kill()
 
 
-async def start_worker(house: Installation, *, concurrency: int = 4) -> WorkerProcess:
+async def start_worker(house: Installation, *, concurrency: int = 4, lives: bool = True) -> WorkerProcess:
+    """A worker that is ready, or, where it need not live for so long, one that has been killed by its first job."""
     told = json.dumps([house.redis_options.url, house.options.lease_s, house.options.beat_s, concurrency])
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.kernel.cases.worker_process", told,
@@ -86,7 +89,8 @@ async def start_worker(house: Installation, *, concurrency: int = 4) -> WorkerPr
     line = await asyncio.wait_for(process.stdout.readline(), 20)
     if line != b"ready\n":
         await worker.kill()
-    assert line == b"ready\n"
+        assert not lives
+        assert process.returncode == -signal.SIGKILL
     return worker
 
 
@@ -150,4 +154,6 @@ async def _main(url: str, lease_s: float, beat_s: float, concurrency: int) -> No
 
 
 if __name__ == "__main__":
+    # Standard output is for "ready" alone.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     asyncio.run(_main(*json.loads(sys.argv[1])))
