@@ -130,6 +130,10 @@ async def cut_off_all_workers(yard: Yard) -> None:
         proxy.lose_next_reply(script("take").digest.encode())
         jobs.append(await yard.installation.submit())
         await asyncio.wait_for(proxy.lost.wait(), 10.0)
+        while (await yard.installation.read(jobs[-1])).state != "running":
+            # It was the reply of a take that had found nothing yet.
+            proxy.lose_next_reply(script("take").digest.encode())
+            await asyncio.wait_for(proxy.lost.wait(), 10.0)
         proxy.hang()
         await asyncio.sleep(yard.lease_s * 1.5)
         await eventually(all_in(yard, jobs, "queued"), yard.lease_s * 1.5, lambda: "the leases were not ended")
