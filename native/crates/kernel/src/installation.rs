@@ -1,6 +1,6 @@
 //! What must be true of an installation's Redis before a role starts, as `actors/kernel/server.py` has it.
 
-use std::time::Duration;
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use redis::{Connection, ErrorKind, RedisError, RedisResult};
@@ -28,6 +28,16 @@ pub enum Unfit {
          maxmemory-policy to noeviction."
     )]
     Evicts(String),
+    /// The address should say so.
+    #[error(
+        "Redis at redis.url is a node of a Redis Cluster. Use redis+cluster:// in the address."
+    )]
+    Cluster,
+    /// The address should say so.
+    #[error(
+        "Redis at redis.url is a Sentinel. Use redis+sentinel://host:port/name in the address."
+    )]
+    Sentinel,
     /// It lacks commands.
     #[error("Redis {0} is too old: 6.2 or newer is needed.")]
     Old(String),
@@ -62,7 +72,7 @@ pub fn check(
     signals: &Receiver<()>,
 ) -> Result<(), Unfit> {
     // Waiting does not mend these.
-    Topology::of(redis)?;
+    let alone = matches!(Topology::of(redis)?, Topology::Server(_));
     certificates(redis)?;
     let mut link = Link::new(redis.clone(), Duration::ZERO);
     let slots = until_answered(signals, || link.primaries())?;
@@ -74,7 +84,7 @@ pub fn check(
                 Ok(server + &memory)
             })
         })?;
-        fits(&info)?;
+        fits(&info, alone)?;
     }
     let count = partitions.count();
     let (made, format) = until_answered(signals, || {
@@ -90,12 +100,17 @@ pub fn check(
     Ok(())
 }
 
-/// Reads what one server says of itself.
-fn fits(info: &str) -> Result<(), Unfit> {
+/// Reads what one server says of itself; `alone`: the address names this one server.
+fn fits(info: &str, alone: bool) -> Result<(), Unfit> {
     let line = |name: &str| {
         info.lines()
             .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
     };
+    match line("server_mode").or(line("redis_mode")) {
+        Some("sentinel") => return Err(Unfit::Sentinel),
+        Some("cluster") if alone => return Err(Unfit::Cluster),
+        _ => {}
+    }
     // Valkey says first which Redis it is like.
     let version = line("valkey_version").or(line("redis_version"));
     let version = version.unwrap_or_default();
@@ -136,8 +151,7 @@ fn until_answered<T>(
     let mut backoff = Backoff::default();
     loop {
         match ask() {
-            // Waiting does not make a wrong password right.
-            Err(error) if means_wait(&error) && error.kind() != ErrorKind::AuthenticationFailed => {
+            Err(error) if means_wait(&error) && !is_refused(&error) => {
                 tracing::warn!(error = %error, "redis.awaited");
                 if signals.recv_timeout(backoff.pause()) != Err(RecvTimeoutError::Timeout) {
                     return Err(Unfit::Stopped);
@@ -146,4 +160,23 @@ fn until_answered<T>(
             reply => return Ok(reply?),
         }
     }
+}
+
+/// Whether somebody has to change something first: waiting makes neither a wrong password right nor a
+/// certificate that we do not believe.
+fn is_refused(error: &RedisError) -> bool {
+    // The library keeps the cause behind a shared pointer.
+    type Shared = Arc<dyn Error + Send + Sync>;
+    let inner = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Shared>())
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .and_then(io::Error::get_ref);
+    let unbelieved = inner.is_some_and(|inner| {
+        matches!(
+            inner.downcast_ref(),
+            Some(rustls::Error::InvalidCertificate(_))
+        )
+    });
+    unbelieved || error.kind() == ErrorKind::AuthenticationFailed
 }

@@ -188,6 +188,7 @@ fn work_goes_on_over_tls_with_a_certificate_of_our_own() {
 
     let (_signals, heard) = unbounded();
     let partitions = Partitions::new(1);
+    let other = Authority::new();
     for wrong in [
         RedisOptions {
             ca_file: Some(authority.file("none")),
@@ -195,6 +196,10 @@ fn work_goes_on_over_tls_with_a_certificate_of_our_own() {
         },
         RedisOptions {
             key_file: None,
+            ..redis.clone()
+        },
+        RedisOptions {
+            ca_file: Some(other.file("ca")),
             ..redis.clone()
         },
     ] {

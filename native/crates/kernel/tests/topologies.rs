@@ -16,7 +16,7 @@ use crossbeam_channel::unbounded;
 use redis::Connection;
 use reelway_kernel::{
     connection::{Link, means_wait},
-    installation,
+    installation::{self, Unfit},
     keys::Partitions,
     options::RedisOptions,
 };
@@ -71,6 +71,9 @@ fn an_idle_actor_on_a_cluster_starts_a_job_of_any_partition_at_once() {
     let redis = options(cluster.url());
     let (_signals, heard) = unbounded();
     installation::check(&redis, &Partitions::new(PARTITIONS), &heard).unwrap();
+    let as_one = options(format!("redis://127.0.0.1:{}", cluster.nodes[0].port));
+    let refused = installation::check(&as_one, &Partitions::new(PARTITIONS), &heard);
+    assert!(matches!(refused, Err(Unfit::Cluster)), "{refused:?}");
     let (tell, told) = unbounded();
     let running = Running::start_with(
         redis.clone(),
@@ -252,6 +255,9 @@ fn work_goes_on_behind_sentinels_when_the_primary_dies() {
     ));
     let (_signals, heard) = unbounded();
     installation::check(&redis, &Partitions::new(1), &heard).unwrap();
+    let as_server = options(format!("redis://127.0.0.1:{}", sentinel.port));
+    let refused = installation::check(&as_server, &Partitions::new(1), &heard);
+    assert!(matches!(refused, Err(Unfit::Sentinel)), "{refused:?}");
     let started = Arc::new(AtomicUsize::new(0));
     let (go, gone) = unbounded::<()>();
     let running = Running::start_with(redis, 1, |setup| setup.kernel.lease_s = 10.0, {
