@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.kernel import Beat, Commit, End, Fail, Grant, KernelOptions, Pulse, Result, State, Task
+from actors.kernel import Beat, Child, Commit, End, Fail, Grant, KernelOptions, Pulse, Result, Spawn, State, Task
 from actors.kernel.scripts import text
 from tests.kernel.cases.contents import contents
 from tests.kernel.cases.hands import ENDINGS, Ending, Hands, lose_leases
@@ -80,6 +80,18 @@ async def test_case_07_a_listed_job_that_was_taken_again_is_left_alone(house: In
     assert await other.commit(holder) == End.OK
 
 
+async def test_case_07_a_job_that_is_replayed_is_not_forgotten(house: Installation) -> None:
+    """The reaper sweeps files between `expire`, which lists what is over, and `retention`, which forgets it by name."""
+    hands = Hands(house)
+    job = await house.submit()
+    await hands.fail(await hands.take_one(), "permanent")
+    await house.keeper.purge("00", [job])
+    assert (await house.keeper.expire("00")).retained == [job]
+    assert (await house.submitter.replay(job, from_first=True)).outcome == "ok"
+    assert await house.keeper.retention("00", [job]) == []
+    assert await hands.commit(await hands.take_one()) == End.OK
+
+
 async def _taken_again(house: Installation, hands: Hands, grant: Grant) -> None:
     await lose_leases(house, grant.job)
     await Hands(house, "other").take_one()
@@ -135,6 +147,8 @@ async def test_case_08_a_worker_that_lost_its_job_writes_nothing(house: Installa
     told: dict[str, str] = {}
     for name, ending in ENDINGS.items():
         told[name] = await ending(hands, grant)
+    child = Child(number=1, stage="a", spec=b"{}", input=b"{}")
+    told["spawn"] = (await hands.worker.spawn("00", Spawn(grant.job, grant.fence, (child,)))).status
     progress = Beat(grant.job, grant.fence, 77.0, b'{"speed":9}')
     (pulse,) = await hands.worker.beat("00", [progress])
     assert await contents(house.client) == before

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from redis.exceptions import RedisError
 
-from actors.kernel import Beat, End, Grant, Pulse, Release, State, StoreFull
+from actors.kernel import Beat, Child, End, Grant, Pulse, Release, Spawn, State, StoreFull
 from tests.conftest import RedisServer
 from tests.kernel.cases.contents import contents, normal_form
 from tests.kernel.cases.hands import REASON, Hands, commit_of, fail_of
@@ -50,6 +51,21 @@ async def test_case_27_beats_with_progress_renew_leases_on_a_full_server(own_hou
     assert await own_house.reap() == {}
     assert {(await own_house.read(job)).percent for job in jobs} == {42.0}
     assert await hands.commit(grants[0], "b") == End.OK
+
+
+async def test_case_27_children_are_new_work(own_house: Installation) -> None:
+    """`spawn` is refused whole by a full server, which its caller turns into a wait; its parent keeps its lease."""
+    hands = Hands(own_house)
+    await own_house.submit()
+    grant = await hands.take_one()
+    children = tuple(Child(number=number, stage="a", spec=b"{}", input=b"{}") for number in range(1, 20))
+    await own_house.client.config_set("maxmemory", 1)
+    before = await contents(own_house.client)
+    with pytest.raises(RedisError, match="OOM"):
+        await hands.worker.spawn("00", Spawn(grant.job, grant.fence, children))
+    assert await contents(own_house.client) == before
+    assert await hands.beat(grant) == Pulse.OK
+    assert await hands.fail(grant, "throttled") == End.OK
 
 
 async def test_case_27_an_actor_works_a_full_server_empty(own_house: Installation) -> None:
