@@ -21,6 +21,9 @@ pub(crate) const STOPPING: &[u8] =
     br#"{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}"#;
 const CANCELLING: &[u8] = br#"{"code":"CANCELLING","message":"The job is being cancelled."}"#;
 
+/// Longest pause of the stall watchdog between two looks at its clock.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Why a handler was stopped before its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stop {
@@ -151,12 +154,19 @@ impl Execution {
                 let _ = done_sender.send(handled);
             });
             let handled = loop {
-                let stall = (self.task.moved_at() + self.watch.stall_timeout)
-                    .saturating_duration_since(Instant::now());
+                let looked_at = Instant::now();
+                let pause = (self.task.moved_at() + self.watch.stall_timeout)
+                    .saturating_duration_since(looked_at)
+                    .min(LOOK);
                 select! {
                     recv(done) -> handled => break handled,
                     recv(self.stopped) -> _ => break self.stop(&done),
-                    recv(after(stall)) -> _ => {
+                    recv(after(pause)) -> _ => {
+                        let overslept = looked_at.elapsed().saturating_sub(pause);
+                        if overslept > LOOK {
+                            // This process was stopped, or its machine was: the job had no chance to move.
+                            self.task.forgive(overslept);
+                        }
                         if self.task.moved_at().elapsed() >= self.watch.stall_timeout {
                             self.control.halt(Stop::Stalled);
                         }

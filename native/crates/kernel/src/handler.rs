@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -183,6 +183,12 @@ impl Task {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .moved_at
+    }
+
+    /// Time in which nothing could move does not count for the stall watchdog.
+    pub(crate) fn forgive(&self, stood_still: Duration) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.moved_at = (report.moved_at + stood_still).min(Instant::now());
     }
 
     pub(crate) fn interrupt(&self) {
