@@ -37,8 +37,8 @@ CALLS = {
         "get", "set", "del", "hget", "hmget", "hdel", "lrange", "zcard", "scard", "zcount", "zscore", "zrevrange",
         "zrevrangebyscore", "xread", "xrange", "xlen", "xinfo|stream", "type",
     ),
-    # Leases, jobs whose files are swept, and the newest of each listing.
-    "reaper": ("get", "hget", "hmget", "zrange", "zrevrange"),
+    # Leases, jobs whose files are swept, the newest of each listing, and who has asked an inbox for work.
+    "reaper": ("get", "hget", "hmget", "xinfo|consumers", "zrange", "zrevrange"),
 }  # fmt: skip
 """What each kind calls without a script."""
 

@@ -16,6 +16,8 @@ from tests.kernel.stages import Installation
 
 OPTIONS = KernelOptions(lease_s=30, beat_s=5)
 FULL_BYTES = 1
+IMMEDIATELY_S = -1.0
+"""A lease so short that every consumer has been idle for longer."""
 Reply = TypeVar("Reply")
 
 
@@ -29,7 +31,7 @@ class Scenario:
         self._client, self._keys = direct.client, direct.keys
         self._submitter = through.submitter
         self._keeper = Keeper(through.client, through.partitions, through.options)
-        self._consumers = Consumers(through.client, through.partitions, through.options)
+        self._consumers = Consumers(through.client, through.partitions, KernelOptions(lease_s=IMMEDIATELY_S))
         self._worker = Worker(through.client, through.partitions, through.options, "w")
         self._calls = 0
 
