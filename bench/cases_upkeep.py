@@ -1,14 +1,13 @@
 """What the reaper and the operator ask for, and what concerns the whole installation."""
 
 from actors.kernel.keys import GROUP
+from actors.kernel.scripts import Argument
 from actors.kernel.system_scripts import SYSTEM
 from bench.case import BATCH, Act, Cases
 from bench.house import FOLLOWING, PARTITION, STAGE, WIDTH, House
 
 PRESENCE = (f"{SYSTEM}workers", f"{SYSTEM}present")
 FACTS = b'{"stage":"transcode","lane":"cpu","slots":2,"running":1,"host":"node-7","pid":4711,"version":"0.1.0"}'
-ANY_TIME_MS = -1
-"""Every consumer has been idle for longer."""
 CASES = Cases()
 
 
@@ -100,13 +99,14 @@ async def _(house: House, items: int) -> Act:
     return lambda: house.keeper.turn("acme-0")
 
 
-@CASES.sized("drop_consumers", "all are idle", 1, BATCH)
+@CASES.sized("drop_consumers", "they hold nothing", 1, BATCH)
 async def _(house: House, items: int) -> Act:
     inbox = house.keys.inbox(FOLLOWING, "gpu", "normal")
     await house.client.xgroup_create(inbox, GROUP, mkstream=True)
-    for number in range(items):
-        await house.client.xgroup_createconsumer(inbox, GROUP, f"worker-{number}")
-    return lambda: house.scripts.call("drop_consumers", house.keys, [inbox], [ANY_TIME_MS])
+    names: list[Argument] = [f"worker-{number}" for number in range(items)]
+    for name in names:
+        await house.client.xgroup_createconsumer(inbox, GROUP, str(name))
+    return lambda: house.scripts.call("drop_consumers", house.keys, [inbox], names)
 
 
 @CASES.single("announce", "a worker is there")

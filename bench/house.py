@@ -21,7 +21,7 @@ from actors.kernel import (
 )
 from actors.kernel.scripts import Scripts, script, verbs
 from actors.kernel.system_scripts import SystemScripts, system_script
-from bench.pipeline import BODY, RESULT
+from bench.bodies import COMPLETED, INPUTS, RESULT, SPEC
 
 PARTITION = "00"
 STAGE, FOLLOWING = "transcode", "store"
@@ -38,8 +38,18 @@ PAST_MS = 1
 class House:
     """Clients of one empty partition. `fresh` empties it again."""
 
-    def __init__(self, client: redis.asyncio.Redis, options: KernelOptions | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        options: KernelOptions | None = None,
+        *,
+        spec: bytes = SPEC,
+        body: bytes = INPUTS[STAGE],
+    ) -> None:
+        """`spec` and `body` (the input of every stage) are those of a real conversion, unless others are given."""
         self.client = client
+        self._spec = spec
+        self._body = body
         self.options = options or KernelOptions(lease_s=LEASE_S)
         self.partitions = Partitions(1)
         self.keys = self.partitions.keys(PARTITION)
@@ -73,31 +83,41 @@ class House:
         return [self.keys.inbox(stage, "cpu", name) for name in INBOXES]
 
     async def submit(
-        self, tenant: str = "acme", *, start_at_ms: int | None = None, idempotency_key: str | None = None
+        self,
+        tenant: str = "acme",
+        stage: str = STAGE,
+        *,
+        start_at_ms: int | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
         submission = Submission(
-            tenant=tenant, stage=STAGE, spec=BODY, input=BODY, start_at_ms=start_at_ms, idempotency_key=idempotency_key
+            tenant=tenant,
+            stage=stage,
+            spec=self._spec,
+            input=self._body,
+            start_at_ms=start_at_ms,
+            idempotency_key=idempotency_key,
         )
         return (await self.submitter.submit(submission)).job
 
-    async def queue(self, count: int, *, tenants: int = 1) -> list[str]:
-        """Jobs in the inbox of STAGE; held where a tenant has more than its window."""
-        return [await self.submit(f"acme-{number % tenants}") for number in range(count)]
+    async def queue(self, count: int, stage: str = STAGE, *, tenants: int = 1) -> list[str]:
+        """Jobs in the inbox of a stage; held where a tenant has more than its window."""
+        return [await self.submit(f"acme-{number % tenants}", stage) for number in range(count)]
 
     async def take(self, want: int, stage: str = STAGE) -> list[Grant]:
         return (await self.worker.take(PARTITION, self.inboxes(stage), want, self.new_nonce())).grants
 
-    async def start(self, count: int, *, tenants: int = 1) -> list[Grant]:
+    async def start(self, count: int, stage: str = STAGE, *, tenants: int = 1) -> list[Grant]:
         """Running jobs."""
-        await self.queue(count, tenants=tenants)
+        await self.queue(count, stage, tenants=tenants)
         grants: list[Grant] = []
         while len(grants) < count:
-            grants += await self.take(min(WIDTH, count - len(grants)))
+            grants += await self.take(min(WIDTH, count - len(grants)), stage)
         return grants
 
-    async def end(self, count: int, cls: str = "transient") -> list[str]:
+    async def end(self, count: int, cls: str = "transient", *, tenants: int = 1) -> list[str]:
         """Delayed jobs, or failed ones with `cls` permanent."""
-        grants = await self.start(count)
+        grants = await self.start(count, tenants=tenants)
         for first in range(0, count, WIDTH):
             await self.worker.fail(PARTITION, [fail(grant, cls) for grant in grants[first : first + WIDTH]])
         return [grant.job for grant in grants]
@@ -121,8 +141,10 @@ class House:
 
 def commit(grant: Grant, kind: str = "next") -> Commit:
     if kind == "done":
-        return Commit(grant.job, grant.fence, "done", "", "", RESULT, (), RESULT)
-    return Commit(grant.job, grant.fence, "split" if kind == "split" else "next", FOLLOWING, "cpu", BODY, percent=50.0)
+        return Commit(grant.job, grant.fence, "done", "", "", RESULT, (), COMPLETED)
+    return Commit(
+        grant.job, grant.fence, "split" if kind == "split" else "next", FOLLOWING, "cpu", grant.input, percent=50.0
+    )
 
 
 def fail(grant: Grant, cls: str = "transient") -> Fail:
@@ -130,5 +152,5 @@ def fail(grant: Grant, cls: str = "transient") -> Fail:
 
 
 def spawn(parent: Grant, numbers: Sequence[int]) -> Spawn:
-    children = tuple(Child(number=number, stage=STAGE, spec=BODY, input=BODY) for number in numbers)
+    children = tuple(Child(number=number, stage=STAGE, spec=parent.spec, input=parent.input) for number in numbers)
     return Spawn(parent.job, parent.fence, children)
