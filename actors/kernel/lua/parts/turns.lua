@@ -1,8 +1,8 @@
 -- Part `turns`: where a job waits. Every tenant may have a window of hints in the priority inboxes of one stage and lane
 -- (as many as the widest worker has slots, or as the settings say if that is more), and as many jobs in slots as its
--- limit says. What is beyond that is held, in the tenant's own order, and gets its hint
--- at the inbox's end when an earlier one is taken. So a tenant that comes later is served behind one window of each
--- other tenant, however much they have waiting.
+-- limit says. What is beyond that is held, in the tenant's own order, and gets its hint at the inbox's end when an earlier
+-- one is taken. So a tenant that comes later is served behind one window of each other tenant, however much they have
+-- waiting.
 --
 -- hold:<tenant> is ordered by its members, `<stage>:<lane> <order> <id>`. The order begins with 0 for jobs that have a
 -- slot already and 1 for others; then comes the time of submission, ten minutes ahead or behind for high and low priority.
@@ -130,7 +130,7 @@ local function refill(queue_name, tenant, wanted)
   if room <= 0 then return end
   local limit = limit_of(tenant)
   local free = limit > 0 and limit - size(slots(tenant)) - ready or room
-  local from = '[' .. queue_name .. ' '
+  local from, met_turns = '[' .. queue_name .. ' ', 0
   repeat
     local turns = redis.call('ZRANGEBYLEX', held, from, '(' .. queue_name .. '!', 'LIMIT', 0, room)
     local before = #released
@@ -145,7 +145,8 @@ local function refill(queue_name, tenant, wanted)
     -- What was no turn any more has left its room to those behind it.
     room = room - (#released - before)
     from = #turns > 0 and '(' .. turns[#turns]
-  until room <= 0 or not from
+    met_turns = met_turns + #turns
+  until room <= 0 or not from or met_turns >= BOUND
 end
 
 -- Gives turns where places came free. `wanted` is shared out: hints that the caller will read at once.
