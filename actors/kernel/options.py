@@ -22,6 +22,10 @@ class RedisOptions(msgspec.Struct, frozen=True, kw_only=True):
     reply_timeout_s: float = 5.0
     """A command without a reply for so long counts as a broken connection. Blocking reads add their block time."""
 
+    def __repr__(self) -> str:
+        """Without the passwords."""
+        return f"RedisOptions(url={self.url!r}, username={self.username!r})"
+
 
 class KernelOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Times and bounds of leases, budgets and histories. Equal in every process of one installation."""

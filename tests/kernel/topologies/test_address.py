@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.kernel import RedisOptions
 from actors.kernel.address import Address, BadAddress, parse_address
 
 
@@ -42,3 +43,8 @@ def test_addresses_that_are_refused_say_why(url: str, words: str) -> None:
     with pytest.raises(BadAddress, match=words) as refused:
         parse_address(url)
     assert "secret" not in str(refused.value)
+
+
+def test_options_do_not_show_their_passwords() -> None:
+    shown = repr(RedisOptions(url="redis://h", username="worker", password="secret", sentinel_password="secret"))
+    assert shown == "RedisOptions(url='redis://h', username='worker')"
