@@ -263,10 +263,11 @@ async def children(house: House, count: int) -> Calls:
     async def parents_end() -> Act:
         grants = await house.start(WIDTH, FOLLOWING)
         rows: dict[Any, Any] = dict.fromkeys(range(1, count + 1), "completed 1.0123456789abcdef") | {"open": 0}
+        for grant in grants:
+            await house.worker.spawn(PARTITION, spawn(grant, [count]))
         async with house.client.pipeline(transaction=False) as pipeline:
             for grant in grants:
                 pipeline.hset(house.keys.kids(grant.job), mapping=rows)
-                pipeline.hset(house.keys.job(grant.job), "children", count)
             await pipeline.execute()
         return lambda: house.worker.commit(PARTITION, [commit(grant, "done") for grant in grants])
 
