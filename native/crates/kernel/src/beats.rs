@@ -13,7 +13,7 @@ use std::{
 use redis::RedisResult;
 
 use crate::{
-    connection::{Backoff, Link},
+    connection::{Backoff, Link, means_wait},
     handler::Task,
     keys::Partitions,
     options::{KernelOptions, RedisOptions},
@@ -189,19 +189,32 @@ impl Beats {
                 by_partition.entry(partition).or_default().push(item);
             }
         }
+        let mut refused = Ok(());
         for (partition, items) in by_partition {
-            for page in items.chunks(ITEMS_PER_CALL) {
-                let beats: Vec<Beat> = page.iter().map(|item| item.beat.clone()).collect();
-                let pulses = link.once(self.partitions.keys(partition).slot(), |connection| {
-                    Worker {
-                        connection,
-                        options: &self.options,
-                    }
-                    .beat(self.partitions.keys(partition), &beats)
-                })?;
-                for (item, pulse) in page.iter().zip(pulses) {
-                    (item.on_pulse)(pulse);
+            match self.send_to(link, partition, &items) {
+                // The server is away: so it is for the others.
+                Err(error) if means_wait(&error) => return Err(error),
+                // What one partition holds does not keep the others from being beaten.
+                Err(error) => refused = Err(error),
+                Ok(()) => {}
+            }
+        }
+        refused
+    }
+
+    fn send_to(&self, link: &mut Link, partition: usize, items: &[&Due]) -> RedisResult<()> {
+        let keys = self.partitions.keys(partition);
+        for page in items.chunks(ITEMS_PER_CALL) {
+            let beats: Vec<Beat> = page.iter().map(|item| item.beat.clone()).collect();
+            let pulses = link.once(keys.slot(), |connection| {
+                Worker {
+                    connection,
+                    options: &self.options,
                 }
+                .beat(keys, &beats)
+            })?;
+            for (item, pulse) in page.iter().zip(pulses) {
+                (item.on_pulse)(pulse);
             }
         }
         Ok(())

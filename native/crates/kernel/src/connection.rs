@@ -8,7 +8,12 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use redis::{Connection, ErrorKind, RedisError, RedisResult};
 
-use crate::{dial::Dialer, options::RedisOptions, routes::Routes, topology::Node};
+use crate::{
+    dial::Dialer,
+    options::{RedisOptions, seconds},
+    routes::Routes,
+    topology::Node,
+};
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
@@ -123,12 +128,12 @@ impl Link {
     ) -> RedisResult<T> {
         let dialer = Dialer {
             options: &self.options,
-            block: self.block,
+            reply: seconds(self.options.reply_timeout_s) + self.block,
         };
         let routes = known(&mut self.routes, &self.options)?;
         let mut redirections = 0;
         loop {
-            let node = routes.node(&dialer, slot)?;
+            let node = routes.node(&self.options, slot)?;
             let connected = match self.connections.remove(&node) {
                 Some(connection) => Ok(connection),
                 None => routes.dial(&dialer, node.as_ref()),
@@ -180,11 +185,7 @@ impl Link {
 
     /// One slot of every primary, so that each can be asked.
     pub(crate) fn primaries(&mut self) -> RedisResult<Vec<u16>> {
-        let dialer = Dialer {
-            options: &self.options,
-            block: self.block,
-        };
-        known(&mut self.routes, &self.options)?.primaries(&dialer)
+        known(&mut self.routes, &self.options)?.primaries(&self.options)
     }
 }
 

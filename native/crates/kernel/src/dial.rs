@@ -21,8 +21,8 @@ pub(crate) struct Credentials<'a> {
 /// Makes connections as the options say.
 pub(crate) struct Dialer<'a> {
     pub(crate) options: &'a RedisOptions,
-    /// The longest blocking read of the connection.
-    pub(crate) block: Duration,
+    /// How long a command may take, blocking reads with what they block.
+    pub(crate) reply: Duration,
 }
 
 impl Dialer<'_> {
@@ -92,9 +92,8 @@ impl Dialer<'_> {
         };
         let mut connection =
             client.get_connection_with_timeout(seconds(self.options.connect_timeout_s))?;
-        let reply = seconds(self.options.reply_timeout_s);
-        connection.set_write_timeout(Some(reply))?;
-        connection.set_read_timeout(Some(reply + self.block))?;
+        connection.set_write_timeout(Some(self.reply))?;
+        connection.set_read_timeout(Some(self.reply))?;
         if database != 0 {
             // Sent here, because the library hides why a server refused it.
             redis::cmd("SELECT").arg(database).exec(&mut connection)?;

@@ -21,13 +21,26 @@ pub(crate) struct Bells {
     pub(crate) block: Duration,
 }
 
-/// The number of the doorbell, and the inboxes that have an entry behind their id; none after the longest
-/// wait.
-pub(crate) type Ring = (usize, RedisResult<Vec<String>>);
+/// What the thread is asked to do.
+enum Request {
+    Listen(Bells),
+    /// Ask the primary of the slot whether it answers.
+    Ping(u16),
+}
 
-/// A thread with one blocking connection. It waits once for every request.
+/// What came of a request.
+pub(crate) enum Answer {
+    /// The inboxes that have an entry behind their id; none after the longest wait.
+    Rang(RedisResult<Vec<String>>),
+    Pinged(RedisResult<()>),
+}
+
+/// The number of the doorbell, and its answer.
+pub(crate) type Ring = (usize, Answer);
+
+/// A thread with one blocking connection. It answers every request once.
 pub(crate) struct Doorbell {
-    requests: Sender<Bells>,
+    requests: Sender<Request>,
 }
 
 impl Doorbell {
@@ -37,13 +50,19 @@ impl Doorbell {
         redis: RedisOptions,
         rings: Sender<Ring>,
     ) -> std::io::Result<Self> {
-        let (requests, requested) = bounded::<Bells>(1);
+        let (requests, requested) = bounded(1);
         thread::Builder::new()
             .name("doorbell".to_owned())
             .spawn(move || {
                 let mut link = Link::new(redis, BLOCK);
-                for bells in requested {
-                    if rings.send((number, listen(&mut link, &bells))).is_err() {
+                for request in requested {
+                    let answer = match request {
+                        Request::Listen(bells) => Answer::Rang(listen(&mut link, &bells)),
+                        Request::Ping(slot) => Answer::Pinged(
+                            link.once(slot, |connection| redis::cmd("PING").exec(connection)),
+                        ),
+                    };
+                    if rings.send((number, answer)).is_err() {
                         return;
                     }
                 }
@@ -51,10 +70,15 @@ impl Doorbell {
         Ok(Self { requests })
     }
 
-    /// Begins to wait; the answer comes as a [`Ring`].
+    /// Begins to wait.
     pub(crate) fn listen(&self, bells: Bells) {
         // It is always taken: the thread ends only after this end was dropped.
-        let _ = self.requests.send(bells);
+        let _ = self.requests.send(Request::Listen(bells));
+    }
+
+    /// Asks whether the primary of the slot answers.
+    pub(crate) fn ping(&self, slot: u16) {
+        let _ = self.requests.send(Request::Ping(slot));
     }
 }
 

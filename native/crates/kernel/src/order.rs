@@ -25,7 +25,7 @@ impl Order {
         self.partitions.insert(0, partition);
     }
 
-    /// The partition gave work: the others come first from now on.
+    /// The partition gave work, or did not answer: the others come first from now on.
     pub(crate) fn gave(&mut self, partition: usize) {
         if let Some(position) = self.partitions.iter().position(|one| *one == partition) {
             self.partitions.rotate_left(position + 1);

@@ -13,7 +13,7 @@ use redis::{
 
 use crate::{
     dial::Dialer,
-    options::RedisOptions,
+    options::{RedisOptions, seconds},
     topology::{Node, Topology},
 };
 
@@ -42,12 +42,12 @@ impl Routes {
     }
 
     /// The primary of the slot; nobody in particular where there is one server.
-    pub(crate) fn node(&mut self, dialer: &Dialer<'_>, slot: u16) -> RedisResult<Option<Node>> {
+    pub(crate) fn node(&mut self, options: &RedisOptions, slot: u16) -> RedisResult<Option<Node>> {
         if matches!(self.topology, Topology::Server(_)) {
             return Ok(None);
         }
         if self.ranges.is_empty() {
-            self.learn(dialer)?;
+            self.learn(options)?;
         }
         let found = self
             .ranges
@@ -92,8 +92,8 @@ impl Routes {
     }
 
     /// One slot of every primary.
-    pub(crate) fn primaries(&mut self, dialer: &Dialer<'_>) -> RedisResult<Vec<u16>> {
-        if self.node(dialer, 0)?.is_none() {
+    pub(crate) fn primaries(&mut self, options: &RedisOptions) -> RedisResult<Vec<u16>> {
+        if self.node(options, 0)?.is_none() {
             return Ok(vec![0]);
         }
         let mut nodes = BTreeSet::new();
@@ -104,7 +104,12 @@ impl Routes {
             .collect())
     }
 
-    fn learn(&mut self, dialer: &Dialer<'_>) -> RedisResult<()> {
+    fn learn(&mut self, options: &RedisOptions) -> RedisResult<()> {
+        // One that stands still takes connections and answers nothing; the next is asked instead.
+        let dialer = Dialer {
+            options,
+            reply: seconds(options.connect_timeout_s),
+        };
         let mut asked: Vec<Node> = match &self.topology {
             Topology::Server(_) => Vec::new(),
             Topology::Sentinel { sentinels, .. } => sentinels.clone(),
@@ -114,8 +119,8 @@ impl Routes {
         let mut last = unknown("no address to ask".to_owned());
         for node in asked {
             let found = match &self.topology {
-                Topology::Sentinel { service, .. } => primary(dialer, &node, service),
-                _ => map(dialer, &node),
+                Topology::Sentinel { service, .. } => primary(&dialer, &node, service),
+                _ => map(&dialer, &node),
             };
             match found {
                 Ok((ranges, nodes)) => {

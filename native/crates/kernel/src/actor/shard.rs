@@ -24,6 +24,9 @@ use crate::{
 /// For so long the doorbell does not listen to a stage that is paused.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// After so long without trouble the next one is met with short pauses again.
+const STEADY: Duration = Duration::from_secs(2);
+
 /// What must happen before work is taken again after a broken connection.
 struct Trouble {
     since: Instant,
@@ -40,12 +43,18 @@ pub(super) struct Shard {
     /// The threads of both.
     threads: [JoinHandle<()>; 2],
     doorbell: Doorbell,
-    listening: bool,
+    /// The slot of a partition of it; all are reached together.
+    slot: u16,
+    /// The doorbell listens, or asks whether Redis answers.
+    busy: bool,
+    /// Whether Redis answers is not known. The doorbell asks, so that the loop need not wait for it.
+    doubted: bool,
     /// By partition: inbox and the id behind which it is listened to.
     bells: BTreeMap<usize, Vec<(String, String)>>,
     /// Partitions in which the stage is paused, and when they are asked again.
     paused: BTreeMap<usize, Instant>,
     trouble: Option<Trouble>,
+    broke_at: Option<Instant>,
     backoff: Backoff,
 }
 
@@ -76,22 +85,34 @@ impl Shard {
             Beats::start(redis.clone(), setup.partitions.clone(), kernel.clone())?;
         let (ends, ending) = Ends::start(redis.clone(), setup.partitions.clone(), kernel.clone())?;
         Ok(Self {
+            slot: setup.partitions.keys(partitions[0]).slot(),
             partitions,
             beats,
             ends,
             threads: [ending, beating],
             doorbell: Doorbell::start(number, redis.clone(), rings)?,
-            listening: false,
+            busy: false,
+            doubted: false,
             bells: BTreeMap::new(),
             paused: BTreeMap::new(),
             trouble: None,
+            broke_at: None,
             backoff: Backoff::default(),
         })
     }
 
     /// Whether work may be taken from it.
     pub(super) fn is_sound(&self) -> bool {
-        self.trouble.is_none()
+        self.trouble.is_none() && !self.doubted
+    }
+
+    /// Another shard did not answer. Unless the doorbell hears from this one anyway, it asks before the
+    /// loop does.
+    pub(super) fn doubt(&mut self) {
+        if !self.busy {
+            (self.busy, self.doubted) = (true, true);
+            self.doorbell.ping(self.slot);
+        }
     }
 
     /// A take was answered: where to listen when it gave nothing, and whether the stage is paused.
@@ -101,7 +122,9 @@ impl Shard {
         bells: Vec<(String, String)>,
         paused: bool,
     ) {
-        self.backoff = Backoff::default();
+        if self.broke_at.is_none_or(|at| at.elapsed() > STEADY) {
+            self.backoff = Backoff::default();
+        }
         if paused {
             self.paused.insert(partition, Instant::now() + PAUSE);
             self.bells.remove(&partition);
@@ -114,6 +137,8 @@ impl Shard {
     pub(super) fn broke(&mut self) {
         let now = Instant::now();
         self.beats.hasten();
+        self.doubted = true;
+        self.broke_at = Some(now);
         self.trouble = Some(Trouble {
             since: now,
             check_at: now + self.backoff.pause(),
@@ -123,14 +148,14 @@ impl Shard {
 
     /// Begins to listen unless it does already. The doorbell of a single shard must not wait long for some
     /// partitions while it leaves out others.
-    pub(super) fn listen(&mut self, partitions: &Partitions) {
+    pub(super) fn listen(&mut self) {
         let inboxes: Vec<_> = self.bells.values().flatten().cloned().collect();
-        if self.listening || self.trouble.is_some() || inboxes.is_empty() {
+        if self.busy || !self.is_sound() || inboxes.is_empty() {
             return;
         }
-        self.listening = true;
+        self.busy = true;
         self.doorbell.listen(Bells {
-            slot: partitions.keys(self.partitions[0]).slot(),
+            slot: self.slot,
             inboxes,
             block: if self.paused.is_empty() { BLOCK } else { PAUSE },
         });
@@ -138,7 +163,7 @@ impl Shard {
 
     /// The doorbell has answered; gives the partitions to take from, all when no inbox rang.
     pub(super) fn rang(&mut self, inboxes: &[String], partitions: &Partitions) -> BTreeSet<usize> {
-        self.listening = false;
+        (self.busy, self.doubted) = (false, false);
         let of = |partition: &&usize| {
             let root = &partitions.keys(**partition).root;
             inboxes.iter().any(|inbox| inbox.starts_with(root))
@@ -151,9 +176,14 @@ impl Shard {
         rung
     }
 
+    /// Redis answers.
+    pub(super) fn answers(&mut self) {
+        (self.busy, self.doubted) = (false, false);
+    }
+
     /// The doorbell's connection broke.
     pub(super) fn rang_badly(&mut self) {
-        self.listening = false;
+        self.busy = false;
         self.broke();
     }
 
@@ -180,8 +210,12 @@ impl Shard {
         if let Some(trouble) = &mut self.trouble
             && trouble.check_at <= now
         {
-            if self.beats.answered_at() <= trouble.since {
+            if self.doubted || self.beats.answered_at() <= trouble.since {
                 trouble.check_at = now + self.backoff.pause();
+                if self.doubted && !self.busy {
+                    self.busy = true;
+                    self.doorbell.ping(self.slot);
+                }
             } else if holds && !trouble.beaten {
                 trouble.beaten = true;
                 trouble.check_at = now + beat;

@@ -6,7 +6,7 @@ use redis::RedisResult;
 use super::{Actor, shard::Shard};
 use crate::{
     connection::means_wait,
-    doorbell::Ring,
+    doorbell::{Answer, Ring},
     keys::new_nonce,
     order::inboxes,
     worker::{Ask, ITEMS_PER_CALL, Taken, Worker},
@@ -43,6 +43,10 @@ impl Actor<'_> {
                         tracing::error!(stage, error = %error, "actor.take_refused");
                     }
                     self.shard(partition).broke();
+                    for shard in &mut self.shards {
+                        shard.doubt();
+                    }
+                    self.order.gave(partition);
                 }
             }
         }
@@ -110,7 +114,7 @@ impl Actor<'_> {
     pub(super) fn wait(&mut self) -> Result<(), Draining> {
         for shard in &mut self.shards {
             if self.rung.iter().all(|one| !shard.partitions.contains(one)) {
-                shard.listen(&self.setup.partitions);
+                shard.listen();
             }
         }
         let wakes_at = self.shards.iter().filter_map(Shard::wakes_at).min();
@@ -128,17 +132,19 @@ impl Actor<'_> {
         Ok(())
     }
 
-    fn rang(&mut self, (number, inboxes): Ring) {
+    fn rang(&mut self, (number, answer): Ring) {
         let shard = &mut self.shards[number];
-        match inboxes {
-            Ok(inboxes) => self
-                .rung
-                .extend(shard.rang(&inboxes, &self.setup.partitions)),
-            Err(error) => {
-                let stage = self.setup.handler.stage();
-                tracing::warn!(stage, error = %error, "actor.disconnected");
-                shard.rang_badly();
+        let error = match answer {
+            Answer::Rang(Ok(inboxes)) => {
+                let rung = shard.rang(&inboxes, &self.setup.partitions);
+                self.rung.extend(rung);
+                return;
             }
-        }
+            Answer::Pinged(Ok(())) => return shard.answers(),
+            Answer::Rang(Err(error)) | Answer::Pinged(Err(error)) => error,
+        };
+        let stage = self.setup.handler.stage();
+        tracing::warn!(stage, error = %error, "actor.disconnected");
+        shard.rang_badly();
     }
 }

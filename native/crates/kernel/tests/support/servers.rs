@@ -4,7 +4,6 @@
 use std::{
     fs,
     net::TcpListener,
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -16,7 +15,7 @@ use super::{program, wait_until};
 /// One server. It is ended when the test ends.
 pub(crate) struct Node {
     pub(crate) port: u16,
-    directory: TempDir,
+    _directory: TempDir,
     process: Child,
 }
 
@@ -59,7 +58,7 @@ impl Node {
             .expect("a redis-server: put one on PATH or name it in REELWAY_TEST_REDIS_SERVER");
         let node = Self {
             port,
-            directory,
+            _directory: directory,
             process,
         };
         node.connection();
@@ -76,8 +75,11 @@ impl Node {
         let _ = self.process.wait();
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+    /// `-STOP` or `-CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
     }
 }
 
