@@ -87,14 +87,16 @@ class LossyProxy:
         losing = asyncio.Event()
 
         async def replies() -> None:
-            while data := await upstream_reader.read(65536):
-                await self._passing.wait()
-                if losing.is_set():
-                    self.lost.set()
-                    writer.transport.abort()
-                    return
-                writer.write(data)
-                await writer.drain()
+            with contextlib.suppress(OSError):
+                while data := await upstream_reader.read(65536):
+                    await self._passing.wait()
+                    if losing.is_set():
+                        self.lost.set()
+                        writer.transport.abort()
+                        return
+                    writer.write(data)
+                    await writer.drain()
+            # The server hung up, so the client is hung up on.
             writer.close()
 
         returning = asyncio.create_task(replies())

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from actors.kernel import Done, Fail, KernelOptions, Permanent, Result, State, Submission, Task, end_tasks, read_log
-from tests.kernel.cases.hands import ENDINGS, Hands, lose_leases
+from actors.kernel.scripts import text
+from tests.kernel.cases.hands import ENDINGS, Hands, commit_of, lose_leases
 from tests.kernel.stages import Installation, Scripted, eventually
 
 
@@ -168,3 +170,28 @@ async def test_case_36_a_handler_that_ignores_its_cancel_keeps_no_place_from_the
     assert seen.attempt == 0
     log = await read_log(house.client, house.partitions, job)
     assert json.loads(bytes(log[-1].data)) == {"by": "ann"}
+
+
+async def test_case_32_every_event_of_a_short_job_is_in_the_feed_and_in_its_log(house: Installation) -> None:
+    """Events missed (bullmq PR #383, #2874 and #2517): a job that ended at once was over before anybody listened.
+
+    A thousand jobs that end within a millisecond: each event lies in the partition's feed and in the job's log, under
+    the same id, without a gap, and the hash names the last one. Who watches reads the one and then the other.
+    """
+    hands = Hands(house)
+    jobs: list[str] = []
+    for _ in range(20):
+        jobs += await asyncio.gather(*(house.submit() for _ in range(50)))
+        grants = await hands.take()
+        await hands.worker.commit("00", [commit_of(grant) for grant in grants])
+    while grants := await hands.take():
+        await hands.worker.commit("00", [commit_of(grant) for grant in grants])
+    feed: dict[str, list[str]] = {job: [] for job in jobs}
+    entries: Any = await house.client.xrange(house.keys.feed)
+    for entry, fields in entries:
+        feed[text(fields[b"job"])].append(text(entry))
+    for job in jobs:
+        log = await read_log(house.client, house.partitions, job)
+        assert [entry.rev for entry in log] == list(range(1, len(log) + 1))
+        assert [entry.id for entry in log] == feed[job]
+        assert (log[-1].type, log[-1].id) == ("job.completed", (await house.read(job)).last_event)

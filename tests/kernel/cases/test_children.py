@@ -107,7 +107,7 @@ async def test_children_end_with_their_parent(house: Installation, end: str) -> 
     assert await contents(house.client) == before, "nothing was left to be repaired"
 
 
-@pytest.mark.parametrize("where", ["take", "beat", "reap", "promote", "reconcile"])
+@pytest.mark.parametrize("where", ["take", "beat", "late", "reap", "promote", "reconcile"])
 async def test_children_beyond_the_first_fifty_end_where_they_are_met(house: Installation, where: str) -> None:
     """A call ends fifty children of an ended parent; whoever meets one of the others ends it, and starts none."""
     home = Home(house)
@@ -118,6 +118,8 @@ async def test_children_beyond_the_first_fifty_end_where_they_are_met(house: Ins
     elif where in ("take", "reconcile"):
         for grant in running:
             await home.nursery.release(grant)
+    elif where == "late":
+        await lose_leases(house, *(grant.job for grant in running))
     await home.house.submitter.cancel(home.job, "ann")
     left = [grant for grant in running if (await house.read(grant.job)).state != State.CANCELLED]
     assert len(left) == 40
@@ -127,6 +129,8 @@ async def test_children_beyond_the_first_fifty_end_where_they_are_met(house: Ins
         case "beat":
             for grant in left:
                 assert await home.nursery.beat(grant) == Pulse.CANCEL
+        case "late":
+            assert {await home.nursery.commit(grant) for grant in left} == {End.CANCELLED}
         case "reap":
             assert set((await lose_leases(house, *(grant.job for grant in left))).values()) == {"cancelled"}
         case "promote":

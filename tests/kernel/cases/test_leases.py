@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,21 +19,29 @@ from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import Installation, Scripted, eventually, forever
 
 
+@pytest.fixture
+async def brief(redis_url: str) -> AsyncIterator[Installation]:
+    """An installation whose leases run out while a test waits."""
+    installation = Installation(redis_url, KernelOptions(lease_s=0.6, beat_s=0.15))
+    yield installation
+    await installation.client.aclose()
+
+
 async def test_case_01_a_reaper_that_dies_in_a_pass_stops_no_other(
-    house: Installation, redis_server: RedisServer, tmp_path: Path
+    brief: Installation, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     """Reclaim behind a lock without TTL (taskiq-redis #131): one hung reaper ended recovery for the whole fleet.
 
     One reaper hangs at each call of a pass, holding whatever it may hold; another one still recovers in time.
     """
-    ended = await house.submit("z")
-    await house.submitter.cancel(ended, "test")
+    ended = await brief.submit("z")
+    await brief.submitter.cancel(ended, "test")
     calls = [
         b"INFO",
         *(script(verb).digest.encode() for verb in ("promote", "reap", "expire", "retention", "reconcile")),
     ]
     proxies = [LossyProxy(redis_server.directory / f"hung{number}.sock", redis_server.socket) for number in range(6)]
-    reapers = [reaper(proxy.url, house.options, tmp_path) for proxy in proxies]
+    reapers = [reaper(proxy.url, brief.options, tmp_path) for proxy in proxies]
     try:
         for proxy, call, hanging in zip(proxies, calls, reapers, strict=True):
             await proxy.start()
@@ -41,17 +50,17 @@ async def test_case_01_a_reaper_that_dies_in_a_pass_stops_no_other(
 
         async def all_hang() -> bool:
             # So that `retention` is called again and again until its reaper hangs there.
-            await house.client.zadd(house.keys.deadlines, {ended: 1})
+            await brief.client.zadd(brief.keys.deadlines, {ended: 1})
             return all(proxy.hung.is_set() for proxy in proxies)
 
         await eventually(all_hang)
-        job = await house.submit()
+        job = await brief.submit()
         began_s = time.monotonic()
-        grant = await Hands(house).take_one()
-        async with reaping(house.redis_options.url, house.options, tmp_path):
-            await house.until(job, State.QUEUED)
-        assert time.monotonic() - began_s < 3 * house.options.lease_s
-        assert (grant.job, (await house.read(job)).crashes) == (job, 1)
+        grant = await Hands(brief).take_one()
+        async with reaping(brief.redis_options.url, brief.options, tmp_path):
+            await brief.until(job, State.QUEUED)
+        assert time.monotonic() - began_s < 3 * brief.options.lease_s
+        assert (grant.job, (await brief.read(job)).crashes) == (job, 1)
     finally:
         for proxy in proxies:
             proxy.resume()
@@ -157,7 +166,7 @@ async def test_case_05_beats_go_on_through_the_drain(redis_url: str, tmp_path: P
     await house.client.aclose()
 
 
-async def test_case_09_a_job_that_stands_still_frees_its_place(house: Installation) -> None:
+async def test_case_09_a_job_that_stands_still_frees_its_place(brief: Installation) -> None:
     """Heartbeat proves the process, not the job (asynq #1089, river PR #1291): beats of a live process kept a dead job
     alive for ever. Here the job's own progress is watched; beats go on meanwhile, so nobody else starts it."""
 
@@ -166,15 +175,15 @@ async def test_case_09_a_job_that_stands_still_frees_its_place(house: Installati
 
     following = ""
     handler = Scripted(work)
-    async with house.running(house.actor(handler, concurrency=1, stall_timeout_s=0.8)):
-        standing = await house.submit()
-        await house.until(standing, State.RUNNING)
-        following = await house.submit()
-        while (await house.read(standing)).state == State.RUNNING:
-            assert await house.reap() == {}
+    async with brief.running(brief.actor(handler, concurrency=1, stall_timeout_s=0.8)):
+        standing = await brief.submit()
+        await brief.until(standing, State.RUNNING)
+        following = await brief.submit()
+        while (await brief.read(standing)).state == State.RUNNING:
+            assert await brief.reap() == {}
             await asyncio.sleep(0.02)
-        await house.until(following, State.COMPLETED)
-    seen = await house.read(standing)
+        await brief.until(following, State.COMPLETED)
+    seen = await brief.read(standing)
     assert (seen.state, seen.attempt, seen.crashes, len(handler.started)) == (State.DELAYED, 1, 0, 2)
 
 
