@@ -58,7 +58,9 @@ local function commit(item)
     finish_unwanted(job)
   elseif status == 'OK' or status == 'LATE' then
     if item.kind == 'done' then
-      finish(job, 'commit', 'completed', 'job.completed', item.data, '', 'result', item.body, 'refs', '[]', 'percent', 100)
+      -- What it worked from is not needed any more: a completed job begins never again.
+      finish(job, 'commit', 'completed', 'job.completed', item.data, '', 'result', item.body, 'refs', '[]', 'percent', 100,
+        'input', '', 'first_input', '')
     elseif item.kind == 'split' and has_open_children(job) then
       wait_for_children(job, item)
     else
