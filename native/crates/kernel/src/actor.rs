@@ -25,8 +25,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use self::{room::Room, shard::Shard};
 use crate::{
     connection::Link,
+    control::Control,
     doorbell::Ring,
-    execution::{Control, Execution, Watch},
+    execution::{Execution, Watch},
     family::Family,
     handler::{FailurePolicy, Handler, Task},
     keys::{Partitions, new_nonce},

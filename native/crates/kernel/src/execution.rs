@@ -2,18 +2,19 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, after, bounded, select};
+use crossbeam_channel::{Receiver, after, bounded, select};
 
 use crate::{
     beats::Beats,
+    control::{Control, Stop},
     ends::{Ending, Ends},
-    handler::{BUG_CODE, Failure, FailurePolicy, Handler, Outcome, STALLED_CODE, Task},
-    worker::{Commit, Fail, FailClass, Pulse, Release},
+    handler::{BUG_CODE, Failure, FailurePolicy, Handler, Outcome, STALLED_CODE, Task, check_body},
+    worker::{Commit, Fail, FailClass, Release},
 };
 
 /// The reason of a job that a stopping worker gives back.
@@ -23,57 +24,6 @@ const CANCELLING: &[u8] = br#"{"code":"CANCELLING","message":"The job is being c
 
 /// Longest pause of the stall watchdog between two looks at its clock.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// Why a handler was stopped before its end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stop {
-    Cancel,
-    Deadline,
-    Fenced,
-    Stalled,
-    GiveBack,
-}
-
-/// Stops one handler from outside. The first reason counts.
-#[derive(Clone)]
-pub(crate) struct Control {
-    reason: Arc<Mutex<Option<Stop>>>,
-    stopped: Sender<()>,
-}
-
-impl Control {
-    pub(crate) fn pair() -> (Self, Receiver<()>) {
-        let (stopped, heard) = bounded(1);
-        let control = Self {
-            reason: Arc::default(),
-            stopped,
-        };
-        (control, heard)
-    }
-
-    pub(crate) fn halt(&self, stop: Stop) {
-        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        if reason.is_none() {
-            *reason = Some(stop);
-            let _ = self.stopped.try_send(());
-        }
-    }
-
-    /// What a beat answered.
-    pub(crate) fn on_pulse(&self, pulse: Pulse) {
-        match pulse {
-            // An error is of the script: the lease runs out, or is renewed by a later beat.
-            Pulse::Ok | Pulse::Error => {}
-            Pulse::Cancel => self.halt(Stop::Cancel),
-            Pulse::Deadline => self.halt(Stop::Deadline),
-            Pulse::Fenced => self.halt(Stop::Fenced),
-        }
-    }
-
-    fn reason(&self) -> Option<Stop> {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// How long a handler may stand still, and may take to end once it was stopped.
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +124,7 @@ impl Execution {
                 }
             };
             match handled {
-                Ok(Ok(outcome)) => outcome,
+                Ok(Ok(outcome)) => outcome.and_then(bounded_body),
                 Ok(Err(panic)) => Err(Failure::Failed {
                     code: BUG_CODE.to_owned(),
                     detail: format!("the handler panicked: {}", words(panic.as_ref())),
@@ -304,6 +254,16 @@ impl Execution {
             reason: decided.reason,
         }))
     }
+}
+
+/// Refuses an outcome that Redis is not to carry.
+fn bounded_body(outcome: Outcome) -> Result<Outcome, Failure> {
+    let body = match &outcome {
+        Outcome::Next { input, .. } | Outcome::Split { input, .. } => input,
+        Outcome::Done { result, .. } => result,
+    };
+    check_body(body)?;
+    Ok(outcome)
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -8,7 +8,7 @@ use redis::{Connection, RedisError, RedisResult};
 
 use crate::{
     connection::{Backoff, Link, is_full, means_wait},
-    handler::{BUG_CODE, FULL_CODE, Failure},
+    handler::{BUG_CODE, FULL_CODE, Failure, check_body},
     keys::{Keys, Partitions},
     options::{KernelOptions, RedisOptions},
     worker::{CHILDREN_PER_CALL, Child, ChildRow, Grant, OnChildFailure, Spawn, Worker},
@@ -35,6 +35,10 @@ impl Family {
         children: &[Child],
         on_child_failure: OnChildFailure,
     ) -> Result<(), Failure> {
+        for child in children {
+            check_body(&child.spec)?;
+            check_body(&child.input)?;
+        }
         let mut link = Link::new(self.redis.clone(), Duration::ZERO);
         for page in children.chunks(CHILDREN_PER_CALL) {
             let asked = Spawn {

@@ -24,6 +24,23 @@ pub const STALLED_CODE: &str = "STALLED";
 /// The code of a stage that finds Redis full.
 pub const FULL_CODE: &str = "STORE_FULL";
 
+/// Longest body (spec, input, result). Scripts carry bodies and never look into them.
+pub const BODY_LIMIT_BYTES: usize = 65_536;
+
+/// Refuses a body that is too long: a bug of the stage.
+pub(crate) fn check_body(body: &[u8]) -> Result<(), Failure> {
+    if body.len() > BODY_LIMIT_BYTES {
+        return Err(Failure::Failed {
+            code: BUG_CODE.to_owned(),
+            detail: format!(
+                "a body of {} bytes; at most {BODY_LIMIT_BYTES} are kept",
+                body.len()
+            ),
+        });
+    }
+    Ok(())
+}
+
 /// Why a handler has no outcome.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Failure {

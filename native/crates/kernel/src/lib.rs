@@ -11,7 +11,8 @@
 //!   them, `replies` what comes back.
 //! - [`handler`]: what a stage is to its author; `family`: how its job has children.
 //! - [`beats`]: heartbeats, in a thread of their own with a connection of their own.
-//! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job.
+//! - `doorbell`, `ends`, `execution`: waiting for work, sending ends, the life of one job; `control`: stopping
+//!   it.
 //! - [`actor`]: the loop around them; `order`: in which order it reads; `presence`: says that it is there.
 //! - [`installation`]: what must be true of Redis before a role starts.
 
@@ -19,6 +20,7 @@ pub mod actor;
 pub mod beats;
 mod children;
 pub mod connection;
+mod control;
 mod dial;
 mod doorbell;
 mod ends;

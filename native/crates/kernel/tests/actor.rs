@@ -228,7 +228,7 @@ fn a_handler_that_does_not_end_loses_its_lease_to_the_reaper() {
 }
 
 #[test]
-fn failures_and_panics_become_codes() {
+fn failures_panics_and_bodies_too_long_become_codes() {
     let server = Server::start();
     let mut connection = server.connection();
     let running = Running::start(
@@ -239,10 +239,18 @@ fn failures_and_panics_become_codes() {
                 code: "NOT_MEDIA".to_owned(),
                 detail: "words".to_owned(),
             }),
+            "j00-long" => Ok(Outcome::Done {
+                result: vec![b' '; 65_537],
+                event: b"{}".to_vec(),
+            }),
             _ => panic!("a bug"),
         },
     );
-    for (job, code) in [("j00-known", "NOT_MEDIA"), ("j00-bug", "INTERNAL")] {
+    for (job, code) in [
+        ("j00-known", "NOT_MEDIA"),
+        ("j00-long", "INTERNAL"),
+        ("j00-bug", "INTERNAL"),
+    ] {
         submit(&mut connection, job, "{}");
         wait_until("it is delayed", || {
             field(&mut connection, job, "state") == "delayed"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::execution::Control;
+use crate::control::Control;
 
 /// Lost leases from which on a job runs in a worker of its own, so that a poisonous one takes no
 /// bystanders with it (`SUSPECT` in `lua/parts/context.lua`).

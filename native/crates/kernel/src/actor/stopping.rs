@@ -7,7 +7,8 @@ use crossbeam_channel::{after, never, select};
 use super::Actor;
 use crate::{
     connection::Backoff,
-    execution::{STOPPING, Stop},
+    control::Stop,
+    execution::STOPPING,
     options::seconds,
     worker::{Release, Worker},
 };
