@@ -1,6 +1,7 @@
 """Workers and reapers as processes of their own, one of which is killed again and again."""
 
 import asyncio
+import itertools
 import os
 import random
 import re
@@ -63,6 +64,7 @@ class Yard:
         self._workers: dict[str, Process] = {}
         """Worker name to its process."""
         self._reapers: list[Process] = []
+        self._tenants = itertools.count()
         self._ports: list[int] = []
 
     async def start(self) -> None:
@@ -131,10 +133,11 @@ class Yard:
         return standstills_s or await self.kill_one(stage_s)
 
     async def _top_up(self, stage_s: float) -> None:
-        """At least one job of the measured length runs; those that are added pass a crowd by their priority."""
+        """At least one job of the measured length runs; those that are added pass a crowd: a new tenant, in a hurry."""
         held = await self._held(stage_s)
         if (len(held) < LIMIT and await self.waiting() == 0) or not held:
-            await self.submit(LIMIT - len(held), stage_s, priority="high")
+            tenant = f"{TENANT}-{next(self._tenants)}"
+            await self.submit(SLOTS, stage_s, lambda _: tenant, priority="high")
 
         async def running() -> bool:
             return bool(await self._held(stage_s))
