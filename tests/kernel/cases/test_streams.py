@@ -94,10 +94,13 @@ async def test_case_16_lost_streams_and_groups_come_back_under_load(
     """NOGROUP (faststream #2611, jac PR #7452, opik PR #5525): workers stopped and asked for a restart, or logged 600
     errors a second, because they remembered that the group exists.
 
-    Inboxes or groups are lost five times while three actors work: every job ends, none starts twice, nobody complains.
+    Inboxes or groups are lost again and again, first while every place is taken and jobs wait, then while jobs come and
+    go: every job ends, none starts twice, nobody complains.
     """
+    go_on = asyncio.Event()
 
     async def work(task: Task) -> Result:
+        await go_on.wait()
         await asyncio.sleep(0.01)
         return Done(b"{}")
 
@@ -108,9 +111,11 @@ async def test_case_16_lost_streams_and_groups_come_back_under_load(
             reaping(house.redis_options.url, house.options, tmp_path),
             house.running(*(house.actor(handler) for handler in handlers)),
         ):
-            for _ in range(5):
+            for number in range(6):
                 jobs += [await house.submit() for _ in range(30)]
                 await lose(house)
+                if number == 2:
+                    go_on.set()
             for job in jobs:
                 assert (await house.until(job, State.COMPLETED)).crashes == 0
     assert sorted(job for handler in handlers for job, _ in handler.started) == sorted(jobs)
@@ -203,6 +208,21 @@ async def test_a_beat_needs_neither_group_nor_entry(house: Installation, loss: s
     assert (await house.read(job)).percent == 30.0
     assert await hands.commit(grant) == End.OK
     assert await hands.take() == []
+
+
+async def test_an_older_hint_of_a_waiting_job_is_not_its_hint(house: Installation) -> None:
+    """Only the entry that the hash names starts the job; a doubled one before it is dropped and leaves nothing."""
+    hands = Hands(house)
+    job = await house.submit()
+    inbox = house.keys.inbox("a", "cpu", "normal")
+    await house.client.delete(inbox)
+    await house.client.xadd(inbox, {"job": job}, id="1-1")
+    assert (await house.keeper.reconcile("00", "0"))[1] == {job: "hint"}
+    assert await house.client.xlen(inbox) == 2
+    grant = await hands.take_one()
+    assert await hands.take() == []
+    assert await hands.commit(grant) == End.OK
+    assert await _waiting_and_pending(house) == (0, 0)
 
 
 async def test_the_hint_of_a_job_that_ended_wakes_nobody_up(house: Installation) -> None:
