@@ -33,9 +33,7 @@ def test_the_drawn_ends_are_the_terminal_states() -> None:
 
 def test_every_key_is_explained() -> None:
     page = (DOCS / "operations.md").read_text("utf-8")
-    explained = set(
-        re.findall(r"^\| `([a-z]+)[:`]", page.partition("### Keys")[2].partition("## Storage")[0], re.MULTILINE)
-    )
+    explained = set(re.findall(r"^\| `([a-z]+)[:`]", page.partition("### Keys")[2].partition("\n##")[0], re.MULTILINE))
     keys = Partitions(1).keys("00")
     named = {key.removeprefix(keys.root) for key in keys.declared}
     named |= {keys.taken("").removeprefix(keys.root)[:-1], keys.idempotency("", "").removeprefix(keys.root)[:-2], "in"}
