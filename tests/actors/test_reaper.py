@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import redis.asyncio
+import structlog
 
 from actors.kernel.items import Commit, Fail
 from actors.media.task import Result, encode
@@ -119,6 +120,18 @@ async def test_broken_storage_stops_no_pass(world: World, tmp_path: Path) -> Non
     await world.take()
     assert (await world.state(lost, "queued")).crashes == 1
     await world.until(done, lambda view: view is None)
+
+
+async def test_a_duty_that_cannot_be_done_stops_no_other(world: World) -> None:
+    await world.client.set("rw:{p00}:quarantine", "not what it should be")
+    with structlog.testing.capture_logs() as lines:
+        await world.reap()
+        job = await world.submit()
+        await world.take()
+        assert (await world.state(job, "queued")).crashes == 1
+    refused = [line for line in lines if line["event"] == "reaper.duty_refused"]
+    assert {line["duty"] for line in refused} == {"survey"}
+    assert len(refused) == 1, "it is tried again at its own pace"
 
 
 async def test_a_reaper_goes_on_after_redis_was_away(own_redis_server: RedisServer, tmp_path: Path) -> None:
