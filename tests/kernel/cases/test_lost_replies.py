@@ -56,6 +56,7 @@ async def direct(redis_url: str) -> AsyncIterator[Installation]:
     await house.client.aclose()
 
 
+@pytest.mark.heavy
 async def test_case_21_any_one_reply_may_be_lost(redis_server: RedisServer, direct: Installation) -> None:
     """Retry re-sends (redis-py #3554 and #261): a call was carried out twice, so one submit made two jobs."""
     expected, requests = await _run(redis_server, direct)
@@ -102,6 +103,7 @@ async def test_case_24_scripts_forgotten_before_each_call_change_nothing(
     assert found == expected
 
 
+@pytest.mark.heavy
 async def test_two_replies_in_a_row_may_be_lost(redis_server: RedisServer, direct: Installation) -> None:
     """The repeat of a call is a call like others: its reply may be lost too."""
     expected, requests = await _run(redis_server, direct)

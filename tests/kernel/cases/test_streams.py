@@ -14,7 +14,7 @@ from actors.kernel.scripts import LUA, text
 from tests.kernel.cases.hands import Hands, lose_leases
 from tests.kernel.cases.reaping import reaping
 from tests.kernel.cases.worker_process import submit, until_started, worker_processes
-from tests.kernel.stages import Installation, Scripted, done, eventually
+from tests.kernel.stages import Installation, Scripted, done, eventually, server_ms
 
 
 async def _inboxes(house: Installation) -> list[str]:
@@ -223,6 +223,23 @@ async def test_an_older_hint_of_a_waiting_job_is_not_its_hint(house: Installatio
     assert await hands.take() == []
     assert await hands.commit(grant) == End.OK
     assert await _waiting_and_pending(house) == (0, 0)
+
+
+async def test_a_stream_that_began_anew_may_give_an_old_id_to_a_new_hint(house: Installation) -> None:
+    """The end of the old hint is meant for the old one, although both have the same name."""
+    hands = Hands(house)
+    job = await house.submit()
+    again = house.keys.inbox("a", "cpu", "again")
+    ahead = f"{await server_ms(house.client) + 3_600_000}-0"
+    await house.client.xadd(again, {"no": "job"}, id=ahead)
+    await hands.release(await hands.take_one())
+    grant = await hands.take_one()
+    first = await house.client.hget(house.keys.job(job), "entry")
+    await house.client.delete(again)
+    await house.client.xadd(again, {"no": "job"}, id=ahead)
+    assert await hands.release(grant) == End.OK
+    assert await house.client.hget(house.keys.job(job), "entry") == first
+    assert (await hands.take_one()).job == job
 
 
 async def test_the_hint_of_a_job_that_ended_wakes_nobody_up(house: Installation) -> None:
