@@ -1,7 +1,9 @@
 //! What a step of a case says, as the types of the worker, and a reply as JSON.
 
 use redis::{Value as Reply, from_redis_value};
-use reelway_kernel::worker::{Beat, Commit, Fail, FailClass, Grant, Outcome, Release};
+use reelway_kernel::worker::{
+    Beat, Child, Commit, Fail, FailClass, Grant, OnChildFailure, Outcome, Release, Spawn,
+};
 use serde_json::{Value, json};
 
 pub(crate) fn text(value: &Value, name: &str) -> String {
@@ -129,5 +131,35 @@ pub(crate) fn release(item: &Value) -> Release {
         job: text(item, "job"),
         fence: text(item, "fence"),
         reason: text(item, "reason").into(),
+    }
+}
+
+pub(crate) fn spawn(asked: &Value) -> Spawn {
+    let or = |child: &Value, name: &str, usual: &str| -> String {
+        child[name].as_str().unwrap_or(usual).to_owned()
+    };
+    let children = asked["children"].as_array().unwrap();
+    Spawn {
+        job: text(asked, "job"),
+        fence: text(asked, "fence"),
+        on_child_failure: match asked["on_child_failure"].as_str() {
+            Some("fail") => OnChildFailure::Fail,
+            _ => OnChildFailure::GoOn,
+        },
+        children: children
+            .iter()
+            .map(|child| Child {
+                number: number(&child["number"]),
+                kind: or(child, "kind", "media"),
+                stage: text(child, "stage"),
+                lane: or(child, "lane", "cpu"),
+                rescue: child["rescue"].as_bool().unwrap_or(false),
+                priority: child["priority"].as_str().map(str::to_owned),
+                listed: child["listed"].as_bool().unwrap_or(false),
+                spec: or(child, "spec", "{}").into(),
+                input: or(child, "input", "{}").into(),
+                refs: child.get("refs").map(texts).unwrap_or_default(),
+            })
+            .collect(),
     }
 }

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod expectations;
 mod items;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
-use items::{as_json, beat, commit, fail, matches, number, plain, release, text, texts};
+use expectations::expect;
+use items::{as_json, beat, commit, fail, matches, number, plain, release, spawn, text, texts};
 use redis::Connection;
 use reelway_kernel::{
     keys::Keys,
@@ -53,8 +55,15 @@ impl Run<'_> {
             command.arg(&words[1..]).exec(self.connection).unwrap();
         } else if let Some(asked) = kind.get("take") {
             self.take(asked, step);
+        } else if let Some(asked) = kind.get("spawn") {
+            let keys = self.keys.clone();
+            let spawned = self.worker().spawn(&keys, &spawn(asked)).unwrap();
+            let found = json!({"status": spawned.status, "outcomes": spawned.outcomes});
+            assert_eq!(found, step["reply"], "{step}");
+        } else if let Some(asked) = kind.get("children") {
+            self.children(asked, step);
         } else if let Some(expected) = kind.get("expect") {
-            self.expect(expected);
+            expect(self.connection, &self.keys, expected);
         } else {
             let answers = self.items(step);
             assert_eq!(json!(answers), step["reply"], "{step}");
@@ -140,6 +149,20 @@ impl Run<'_> {
         }
     }
 
+    fn children(&mut self, asked: &Value, step: &Value) {
+        let keys = self.keys.clone();
+        let (first, count) = (number(&asked["first"]), number(&asked["count"]));
+        let rows = self
+            .worker()
+            .children(&keys, &text(asked, "parent"), first, count)
+            .unwrap();
+        let found: Vec<Value> = rows
+            .into_iter()
+            .map(|row| json!([row.number, row.job, row.state, row.fence]))
+            .collect();
+        assert_eq!(json!(found), step["reply"], "{step}");
+    }
+
     fn items(&mut self, step: &Value) -> Vec<&'static str> {
         let keys = self.keys.clone();
         let list = |verb: &str| {
@@ -170,61 +193,6 @@ impl Run<'_> {
             .into_iter()
             .map(reelway_kernel::worker::End::name)
             .collect()
-    }
-
-    fn expect(&mut self, expected: &Value) {
-        let none = serde_json::Map::new();
-        let part = |name: &str| {
-            expected
-                .get(name)
-                .and_then(Value::as_object)
-                .unwrap_or(&none)
-        };
-        for (key, fields) in part("hash") {
-            let found: BTreeMap<String, String> = redis::cmd("HGETALL")
-                .arg(self.key(key))
-                .query(self.connection)
-                .unwrap();
-            for (name, value) in fields.as_object().unwrap() {
-                assert_eq!(&json!(found.get(name)), value, "{name} of {key}");
-            }
-        }
-        for (key, members) in part("members") {
-            let mut found: Vec<String> = redis::cmd("ZRANGE")
-                .arg(self.key(key))
-                .arg(0)
-                .arg(-1)
-                .query(self.connection)
-                .unwrap();
-            let mut members = texts(members);
-            found.sort();
-            members.sort();
-            assert_eq!(found, members, "{key}");
-        }
-        for (key, length) in part("length") {
-            let found: u64 = redis::cmd("XLEN")
-                .arg(self.key(key))
-                .query(self.connection)
-                .unwrap();
-            assert_eq!(&json!(found), length, "{key}");
-        }
-        for (job, types) in part("events") {
-            let entries: Vec<String> = redis::cmd("LRANGE")
-                .arg(self.key(&format!("log:{job}")))
-                .arg(0)
-                .arg(-1)
-                .query(self.connection)
-                .unwrap();
-            let entries: Vec<Value> = entries
-                .iter()
-                .map(|entry| serde_json::from_str(entry).unwrap())
-                .collect();
-            let found: Vec<&Value> = entries.iter().map(|entry| &entry["type"]).collect();
-            assert_eq!(json!(found), *types, "{job}");
-            for (position, entry) in entries.iter().enumerate() {
-                assert_eq!(entry["rev"], json!(position + 1), "{job}");
-            }
-        }
     }
 }
 
