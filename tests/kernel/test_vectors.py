@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 
 from actors.kernel import Beat, Commit, Fail, KernelOptions, Partitions, Release, Worker
+from actors.kernel.items import Child, Spawn
 from actors.kernel.scripts import Scripts, text
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "kernel"
@@ -59,7 +60,15 @@ class Run:
                 command = [self.keys.root + word[1:] if word.startswith("@") else word for word in words]
                 await self.client.execute_command(*command)  # type: ignore[no-untyped-call]
             case {"take": asked, "grants": grants}:
-                await self.take(asked, grants, step.get("bells"))
+                await self.take(asked, grants, step)
+            case {"spawn": asked, "reply": expected}:
+                children = tuple(_child(child) for child in asked["children"])
+                spawn = Spawn(asked["job"], asked["fence"], children, asked.get("on_child_failure", "go_on"))
+                spawned = await self.worker().spawn("00", spawn)
+                assert {"status": spawned.status, "outcomes": list(spawned.outcomes)} == expected
+            case {"children": asked, "reply": expected}:
+                rows = await self.worker().children("00", asked["parent"], asked["first"], asked["count"])
+                assert [list(msgspec.structs.astuple(row)) for row in rows] == expected
             case {"beat": items, "reply": expected}:
                 beats = [
                     Beat(
@@ -85,9 +94,12 @@ class Run:
             case _:
                 pytest.fail(f"unknown step {step}")
 
-    async def take(self, asked: dict[str, Any], grants: list[dict[str, Any]], bells: list[str] | None) -> None:
+    async def take(self, asked: dict[str, Any], grants: list[dict[str, Any]], step: dict[str, Any]) -> None:
         inboxes = [self.keys.root + inbox for inbox in asked["inboxes"]]
-        taken = await self.worker(asked["worker"]).take("00", inboxes, asked["want"], asked["nonce"])
+        holding = asked.get("holding", 0)
+        taken = await self.worker(asked["worker"]).take("00", inboxes, asked["want"], asked["nonce"], holding=holding)
+        assert step.get("paused", taken.paused) == taken.paused
+        assert step.get("clear", taken.clear) == taken.clear
         found = [
             {
                 field: text(value) if isinstance(value, bytes) else value
@@ -99,8 +111,8 @@ class Run:
         for expected, actual in zip(grants, found, strict=True):
             actual["refs"] = list(actual["refs"])
             assert expected.items() <= {field: actual[field] for field in expected}.items()
-        if bells is not None:
-            assert sorted(taken.bells) == sorted(self.keys.root + inbox for inbox in bells)
+        if "bells" in step:
+            assert sorted(taken.bells) == sorted(self.keys.root + inbox for inbox in step["bells"])
 
     async def expect(self, expected: dict[str, Any]) -> None:
         for key, fields in expected.get("hash", {}).items():
@@ -122,6 +134,11 @@ def _bodies(item: dict[str, Any]) -> dict[str, Any]:
     """The item with its opaque bodies as bytes, which is how the client carries them."""
     bodies = {"body", "data", "error", "reason"}
     return {name: value.encode() if name in bodies else value for name, value in item.items()}
+
+
+def _child(child: dict[str, Any]) -> Child:
+    bodies = {name: child.get(name, "{}").encode() for name in ("spec", "input")}
+    return msgspec.convert({**child, **bodies}, Child)
 
 
 @pytest.mark.parametrize("steps", CASES)
