@@ -17,29 +17,34 @@ local function quarantine(id, why)
   if parent then child_ended({ id = id, parent = parent, fence = '', percent = 0 }, 'failed') end
 end
 
-local function fill(job, names, texts, values)
-  for index, name in ipairs(names) do
-    if index <= texts then
-      job[name] = values[index] or ''
-    else
-      job[name] = tonumber(values[index] or 0)
-      if not job[name] then return name .. ' is not a number' end
-    end
-  end
+local NOTHING = {}
+
+local function read_extra(job)
+  local values = redis.call('HMGET', job.key, unpack(EXTRA))
+  job.more = values
+  for index = 1, EXTRA_TEXTS do job[EXTRA[index]] = values[index] or '' end
+  job.children = tonumber(values[EXTRA_TEXTS + 1] or 0)
 end
 
--- Reads one job, without its bodies; nil when it does not exist or was put aside just now.
+-- Reads one job, without its bodies; nil when it does not exist or was put aside just now. The values come in the order
+-- of STORED; named one by one, since a table that is made in one piece costs the server two thirds of one that grows.
 local function read(id)
   local key = ROOT .. 'job:' .. id
   local values = redis.pcall('HMGET', key, unpack(STORED))
   if values.err then return quarantine(id, values.err) end
   if not values[1] then return nil end
   if not KNOWN[values[1]] then return quarantine(id, 'no such state') end
-  local job = { id = id, key = key, stored = values, more = {} }
-  local wrong = fill(job, STORED, TEXTS, values)
-  if not wrong and job.extra ~= '' then job.more = redis.call('HMGET', key, unpack(EXTRA)) end
-  wrong = wrong or fill(job, EXTRA, EXTRA_TEXTS, job.more)
-  if wrong then return quarantine(id, wrong) end
+  local job = { id = id, key = key, stored = values, state = values[1], tenant = values[2] or '', kind = values[3] or '',
+    listed = values[4] or '', priority = values[5] or '', stage = values[6] or '', lane = values[7] or '',
+    inbox = values[8] or '', entry = values[9] or '', fence = values[10] or '', ended = values[11] or '',
+    cancel = values[12] or '', reason = values[13] or '', extra = values[14] or '', takes = tonumber(values[15] or 0),
+    attempt = tonumber(values[16] or 0), crashes = tonumber(values[17] or 0), rev = tonumber(values[18] or 0),
+    percent = tonumber(values[19] or 0), deadline = tonumber(values[20] or 0), more = NOTHING, parent = '', rescue = '',
+    pinned = '', on_child_failure = '', doomed = '', children = 0 }
+  if job.extra ~= '' then read_extra(job) end
+  if not (job.takes and job.attempt and job.crashes and job.rev and job.percent and job.deadline and job.children) then
+    return quarantine(id, 'a number is not one')
+  end
   if job.deadline == 0 or job.tenant == '' then return quarantine(id, 'fields are missing') end
   return job
 end
