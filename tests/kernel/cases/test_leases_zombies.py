@@ -73,6 +73,7 @@ async def test_case_07_a_listed_job_that_was_taken_again_is_left_alone(house: In
     listed = await hands.take_one()
     await lose_leases(house, job)
     holder = await other.take_one()
+    await house.client.zadd(house.keys.deadlines, {job: 1})
     before = await contents(house.client)
     assert await hands.release(listed) == End.FENCED
     assert await house.keeper.retention("00", [job]) == []

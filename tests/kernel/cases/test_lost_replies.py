@@ -13,6 +13,7 @@ from actors.kernel import State, read_log
 from actors.kernel.scripts import script, text, verbs
 from tests.conftest import RedisServer
 from tests.kernel.cases.contents import normal_form
+from tests.kernel.cases.hands import Hands, lose_leases
 from tests.kernel.cases.scenario import OPTIONS, Scenario
 from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import Installation
@@ -114,3 +115,24 @@ async def test_two_replies_in_a_row_may_be_lost(redis_server: RedisServer, direc
             await Scenario(through, direct).run()
             assert proxy.losses == 2
             assert await normal_form(direct.client, direct.keys) == expected
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "reaped", "taken by another", "released"])
+async def test_a_take_that_is_asked_again_answers_what_stands(direct: Installation, meanwhile: str) -> None:
+    """The reply was lost for longer than a lease: its grants come back while nobody else has them, uncharged."""
+    hands, other = Hands(direct), Hands(direct, "other")
+    jobs = [await direct.submit() for _ in range(3)]
+    granted = await hands.take(nonce="lost")
+    assert [grant.job for grant in granted] == jobs
+    if meanwhile != "nothing":
+        assert await lose_leases(direct, jobs[1]) == {jobs[1]: "requeued"}
+    if meanwhile == "taken by another":
+        await other.take_one()
+    if meanwhile == "released":
+        await other.release(granted[0])
+    again = await hands.take(nonce="lost")
+    gone = {"taken by another": jobs[1], "released": jobs[0]}.get(meanwhile)
+    assert [(grant.job, grant.fence) for grant in again] == [
+        (grant.job, grant.fence) for grant in granted if grant.job != gone
+    ]
+    assert {(await direct.read(job)).crashes for job in jobs} == {0}
