@@ -70,7 +70,9 @@ local function revive_children(parent)
       local child = read(parent.id .. '.' .. number)
       if not child then
         redis.call('HSET', key, number, 'open')
-        child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = 0 }, 'failed')
+        -- Its row was credited in full when it was closed.
+        local credited = known == 'again' and 100 or 0
+        child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = credited }, 'failed')
       elseif TERMINAL[child.state] then
         reopen_row(child, parent, '')
       end
