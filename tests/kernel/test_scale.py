@@ -15,6 +15,7 @@ from actors.kernel import RedisOptions, connect
 from bench.house import House
 from bench.meter import Cost, Meter
 from bench.pipeline import BODY
+from bench.server import AS_SHIPPED
 from tests.conftest import RedisServer
 from tests.kernel.situations import (
     Situation,
@@ -52,6 +53,8 @@ SITUATIONS: dict[str, tuple[int, Situation]] = {
 async def house(own_redis_server: RedisServer) -> AsyncIterator[House]:
     client = connect(RedisOptions(url=own_redis_server.url, reply_timeout_s=30.0))
     await client.config_set("appendonly", "no")
+    for name, value in zip(AS_SHIPPED[::2], AS_SHIPPED[1::2], strict=True):
+        await client.config_set(name.removeprefix("--"), value)
     installation = House(client, spec=BODY, body=BODY)
     await installation.load()
     yield installation
