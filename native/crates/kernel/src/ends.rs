@@ -67,6 +67,12 @@ impl Ends {
         Ok((Self { sender }, thread))
     }
 
+    /// Sends one end without waiting for how it stands.
+    pub(crate) fn send(&self, ending: Ending) {
+        let (answer, _) = bounded(1);
+        let _ = self.sender.send((ending, answer));
+    }
+
     /// Sends one end and says how it stands. Fails only for errors that waiting does not cure.
     pub(crate) fn end(&self, ending: Ending) -> Option<Answer> {
         let (answer, answered) = bounded(1);

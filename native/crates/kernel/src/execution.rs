@@ -20,6 +20,9 @@ use crate::{
 /// The reason of a job that a stopping worker gives back.
 pub(crate) const STOPPING: &[u8] =
     br#"{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}"#;
+/// The reason of a job whose grant came so late that its place was taken.
+pub(crate) const LATE_GRANT: &[u8] =
+    br#"{"code":"WORKER_LOST","message":"The connection to the worker was lost; the step starts again."}"#;
 const CANCELLING: &[u8] = br#"{"code":"CANCELLING","message":"The job is being cancelled."}"#;
 
 /// Longest pause of the stall watchdog between two looks at its clock.

@@ -45,6 +45,12 @@ impl Room {
         }
     }
 
+    /// Whether a job that has been granted may run now. One that a repeated take finds may come when its
+    /// place is taken.
+    pub(super) fn admits(&self, crashes: u32) -> bool {
+        self.free() > 0 && (crashes < SUSPECT || self.runs.is_empty())
+    }
+
     /// Jobs that run now.
     pub(super) fn holding(&self) -> usize {
         self.runs.len()
@@ -96,12 +102,15 @@ mod tests {
         let mut room = Room::new(3);
         let first = room.enter(0, 1, control());
         assert_eq!((room.free(), room.holding()), (2, 1));
+        assert!(room.admits(1) && !room.admits(2));
         room.clear();
         assert_eq!(room.free(), 0);
         room.leave(first);
         assert_eq!(room.free(), 3);
+        assert!(room.admits(2));
         let suspect = room.enter(1, 2, control());
         assert_eq!(room.free(), 0);
+        assert!(!room.admits(0));
         assert!(room.holds_of(&[1]) && !room.holds_of(&[0]));
         room.leave(suspect);
         room.clear();

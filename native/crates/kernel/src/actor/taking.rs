@@ -7,9 +7,11 @@ use super::{Actor, shard::Shard};
 use crate::{
     connection::means_wait,
     doorbell::{Answer, Ring},
+    ends::Ending,
+    execution::LATE_GRANT,
     keys::new_nonce,
     order::inboxes,
-    worker::{Ask, ITEMS_PER_CALL, Taken, Worker},
+    worker::{Ask, ITEMS_PER_CALL, Release, Taken, Worker},
 };
 
 /// A drain has begun.
@@ -88,7 +90,16 @@ impl Actor<'_> {
     fn took(&mut self, partition: usize, taken: Taken) {
         let granted = !taken.grants.is_empty();
         for grant in taken.grants {
-            self.start(partition, grant);
+            if self.room.admits(grant.crashes) {
+                self.start(partition, grant);
+            } else {
+                let release = Release {
+                    job: grant.job,
+                    fence: grant.fence,
+                    reason: LATE_GRANT.to_vec(),
+                };
+                self.shard(partition).ends.send(Ending::Release(release));
+            }
         }
         let paused = taken
             .paused
