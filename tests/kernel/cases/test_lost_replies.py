@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from actors.kernel import State, read_log
+from actors.kernel.pauses import Pauses
 from actors.kernel.scripts import script, text, verbs
+from actors.kernel.system_scripts import SYSTEM, SystemScripts
 from tests.conftest import RedisServer
 from tests.kernel.cases.contents import normal_form
 from tests.kernel.cases.hands import Hands, lose_leases
-from tests.kernel.cases.scenario import OPTIONS, Scenario
+from tests.kernel.cases.scenario import OPTIONS, Scenario, again
 from tests.kernel.proxy import LossyProxy
 from tests.kernel.stages import Installation
 
@@ -115,6 +117,49 @@ async def test_two_replies_in_a_row_may_be_lost(redis_server: RedisServer, direc
             await Scenario(through, direct).run()
             assert proxy.losses == 2
             assert await normal_form(direct.client, direct.keys) == expected
+
+
+async def _run_the_installation(through: Installation, direct: Installation) -> list[object]:
+    """Every script that concerns no job; what they left and what they answered at last."""
+    scripts, pauses = SystemScripts(through.client), Pauses(through.client, through.partitions)
+    workers, place = [f"{SYSTEM}workers", f"{SYSTEM}present"], [f"{SYSTEM}limit:site"]
+    for name in ("w1", "w2"):
+        await again(lambda name=name: scripts.call("announce", workers, [name, "{}", 60_000]))  # type: ignore[misc]
+    await again(lambda: scripts.call("withdraw", workers, ["w1"]))
+    entered = [
+        await again(lambda holder=holder: scripts.call("enter", place, [2, 30_000, holder]))  # type: ignore[misc]
+        for holder in ("j1", "j2", "j1", "j3")
+    ]
+    await again(lambda: pauses.pause("fetch", "ann", "rates"))
+    await again(lambda: pauses.pause("store", "ann"))
+    await again(lambda: pauses.resume("store"))
+    await again(lambda: pauses.copy("00", {}))
+    await again(lambda: pauses.pause("fetch", "bob"))
+    known = await again(lambda: scripts.call("workers", workers, [0]))
+    left = Pauses(direct.client, direct.partitions)
+    return [
+        [known[0], known[2]],
+        [enter[0] for enter in entered],
+        sorted(await left.copied("00")),
+        [(pause.stage, pause.by) for pause in await left.list()],
+        sorted(await direct.client.zrange(place[0], 0, -1)),
+    ]
+
+
+async def test_case_21_scripts_of_the_installation_may_be_repeated(
+    redis_server: RedisServer, direct: Installation
+) -> None:
+    """Presence, named limits and pauses have scripts of their own; their callers repeat them too."""
+    expected = await _run_the_installation(direct, direct)
+    assert expected[1:3] == [[1, 1, 1, 0], ["fetch"]]
+    for number in range(1, 40):
+        await direct.client.flushdb()
+        async with _proxied(redis_server, f"sys{number}.sock") as (proxy, through):
+            proxy.lose_replies(number)
+            assert await _run_the_installation(through, direct) == expected
+            if not proxy.losses:
+                assert number > 12
+                return
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "reaped", "taken by another", "released"])
