@@ -84,7 +84,7 @@ class Reaper:
         lanes = Lanes(self._settings.reaper.rescue_s)
         pauses = PauseCopies(Pauses(client, self._partitions))
         duties: Sequence[Duty] = (
-            Leases(keeper, self._watches),
+            Leases(client, keeper, self._partitions, self._watches),
             Delays(keeper),
             Deadlines(keeper, collector),
             Repairs(keeper, lanes, self._partitions, reconcile_s),
@@ -119,7 +119,7 @@ class Reaper:
                 else:
                     log.exception("reaper.pass_refused", partition=partition)
             WATCHING.set(all(watch.proven for watch in self._watches.values()))
-            await self._sleep(self._interval_s)
+            await self._sleep(self._watches[partition].pause_s(self._jittered_s(self._interval_s)))
 
     async def _pass(self, partition: str, duties: Sequence[Duty], due_s: dict[str, float]) -> None:
         await self._watches[partition].listen()
@@ -145,7 +145,7 @@ class Reaper:
                 log.warning("reaper.delayed", work=name, error=str(error))
             except Exception:
                 log.exception("reaper.work_failed", work=name)
-            await self._sleep(interval_s)
+            await self._sleep(self._jittered_s(interval_s))
 
     def _lose(self, partition: str, error: Exception) -> None:
         """One line when the first partition is lost, not one a second for each of them."""
@@ -159,6 +159,10 @@ class Reaper:
             log.info("reaper.redis_found")
         self._lost.discard(partition)
 
+    @staticmethod
+    def _jittered_s(interval_s: float) -> float:
+        return interval_s * random.uniform(1 - JITTER, 1 + JITTER)
+
     async def _sleep(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause_s * random.uniform(1 - JITTER, 1 + JITTER))
+            await asyncio.wait_for(self._stopping.wait(), pause_s)

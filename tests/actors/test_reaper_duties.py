@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
-from actors.kernel import KernelOptions, Partitions, Submission, Worker, new_nonce, read_job
+from actors.kernel import Keeper, KernelOptions, Partitions, Submission, Worker, new_nonce, read_job
 from actors.kernel.consumers import IDLE_LEASES, Consumers
 from actors.kernel.items import Commit, End
 from actors.kernel.pauses import Pauses
@@ -20,8 +20,10 @@ from actors.kernel.presence import WorkerFacts
 from actors.kernel.system_scripts import SystemScripts
 from actors.reaper.inboxes import LANES, inboxes
 from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
+from actors.reaper.leases import Leases
 from actors.reaper.pauses import PauseCopies
 from actors.reaper.survey import Survey
+from actors.reaper.watch import LEAST_PAUSE_S, Watch
 from actors.run import STAGES
 from tests.actors.reaping import SPEC, World, world
 from tests.kernel.stages import eventually
@@ -31,6 +33,26 @@ __all__ = ["world"]
 
 def metric(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
+
+
+class TestLeases:
+    async def test_the_next_pass_comes_when_the_first_lease_ends(self, world: World) -> None:
+        watch = Watch(world.client, world.keys.leases, world.options.lease_ms)
+        keeper = Keeper(world.client, world.partitions, world.options)
+        leases = Leases(world.client, keeper, world.partitions, {"00": watch})
+        jobs = [await world.submit() for _ in range(2)]
+        for _ in jobs:
+            await world.take()
+        await watch.listen()
+        watch.proven = True
+        await leases.run("00")
+        ends_ms = min([await world.client.zscore(world.keys.leases, job) or 0.0 for job in jobs])
+        left_s = (ends_ms - watch.heard_ms) / 1000
+        assert 0.0 < left_s <= world.options.lease_s
+        assert watch.pause_s(60.0) == pytest.approx(left_s + LEAST_PAUSE_S)
+        assert watch.pause_s(left_s / 2) == left_s / 2, "never later than at the usual pace"
+        watch.forget()
+        assert watch.pause_s(60.0) == 60.0
 
 
 class TestConsumers:
