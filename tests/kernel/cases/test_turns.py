@@ -123,6 +123,45 @@ async def test_case_33_a_limit_that_is_raised_and_lowered(house: Installation) -
     assert len(await hands.take(8)) == 1
 
 
+async def test_case_33_what_waits_takes_no_slot(house: Installation) -> None:
+    """Limit one: a delayed job and a waiting parent leave their slot to others, work that comes back keeps it."""
+    await house.keeper.set_limit("t", 1)
+    hands = Hands(house)
+    delayed, parent, other = [(await house.submitter.submit(submission())).job for _ in range(3)]
+    assert (await house.read(other)).state == State.HELD
+    await hands.fail(await hands.take_one())
+    grant = await hands.take_one()
+    assert grant.job == parent
+    child = Child(number=1, stage="a", spec=b"{}", input=b"{}", priority="high")
+    await hands.worker.spawn("00", Spawn(grant.job, grant.fence, (child,)))
+    assert await hands.take(8) == []
+    await hands.worker.commit("00", [commit_of(grant, "b", split=True)])
+    running = await hands.take_one()
+    assert running.job == f"{parent}.1"
+    await hands.release(running)
+    (again,) = await hands.take(8)
+    assert again.job == running.job
+    await hands.commit(again)
+    assert (await hands.take_one(stage="b")).job == parent
+    assert (await house.read(delayed)).state == State.DELAYED
+    assert await hands.take(8) == []
+    assert (await house.read(other)).state == State.HELD
+
+
+async def test_case_33_a_job_over_the_limit_is_held_from_the_beginning(house: Installation) -> None:
+    """It says why, lies in no inbox, and starts when there is room."""
+    await house.keeper.set_limit("t", 1)
+    hands = Hands(house)
+    await house.submitter.submit(submission())
+    grant = await hands.take_one()
+    over = (await house.submitter.submit(submission())).job
+    seen = await house.read(over)
+    assert (seen.state, b"TENANT_LIMIT" in (seen.reason or b"")) == (State.HELD, True)
+    assert await house.client.xlen(house.keys.inbox("a", "cpu", "normal")) == 1, "the running one's"
+    await hands.commit(grant)
+    assert (await house.read(over)).state == State.QUEUED
+
+
 async def _flood(house: Installation, how: str) -> None:
     """Ten thousand jobs of tenant `flood`, asked for in different ways."""
     match how:
