@@ -32,6 +32,7 @@ Module map, from the names upwards:
     doorbell     waiting for work without consuming it
     ending       ending background tasks
     execution    one job: run, watch, end
+    taking       takes of one worker, with the replies that were lost
     actor        the loop that ties these together
     telemetry    logs and metrics of stages
     service      start, ready, drain, stop: the contract of every role

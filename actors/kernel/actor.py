@@ -26,6 +26,7 @@ from actors.kernel.items import Grant, Pulse
 from actors.kernel.keys import Lane, Partitions, new_nonce
 from actors.kernel.options import KernelOptions, RedisOptions
 from actors.kernel.order import Order
+from actors.kernel.taking import Taking
 from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
 SUSPECT = 2
@@ -72,8 +73,6 @@ class Actor:
         self._lane: Lane = lane
         self._order = Order(partitions, handler.stage, lane, options.quarantine)
         self._running: dict[asyncio.Task[None], Execution] = {}
-        self._unanswered: dict[str, str] = {}
-        """Partition to the nonce of a take that has not been answered yet."""
         self._bells: dict[str, dict[str, str]] = {}
         """Partition to its inboxes and the ids behind which they are listened to."""
         self._clearing = False
@@ -126,6 +125,7 @@ class Actor:
         )
         self._beats.start()
         self._ends = Execution.ends(self._worker)
+        self._taking = Taking(self._worker, self._order, self._ends.release)
         self._loop = asyncio.create_task(self._work(), name=f"actor-{self.name}")
 
     async def ready(self) -> None:
@@ -136,9 +136,14 @@ class Actor:
         """Takes nothing new and waits for the running jobs; `stop` gives back what did not fit into the grace."""
         self._draining.set()
         await asyncio.wait([self._loop])
-        if self._running:
-            log.info("actor.draining", stage=self.name, jobs=len(self._running))
-            await asyncio.wait(list(self._running), timeout=self._actor_options.drain_grace_s)
+        giving_back = asyncio.create_task(self._taking.end(self._options.lease_s))
+        try:
+            if self._running:
+                log.info("actor.draining", stage=self.name, jobs=len(self._running))
+                await asyncio.wait(list(self._running), timeout=self._actor_options.drain_grace_s)
+            await giving_back
+        finally:
+            await end_tasks([giving_back])
 
     async def stop(self) -> None:
         """Gives back what still runs and ends. Beats go on until the last job has ended."""
@@ -153,6 +158,7 @@ class Actor:
             for running in unanswered:
                 running.cancel()
             await asyncio.gather(*unanswered, return_exceptions=True)
+        await self._taking.end(self._options.lease_s)
         await asyncio.to_thread(self._beats.stop)
         await self._doorbell.close()
         await self._client.aclose()
@@ -207,16 +213,12 @@ class Actor:
         """Takes once; True when there may be more."""
         free = self._actor_options.concurrency - len(self._running)
         want = 1 if self._options.quarantine else min(free, ITEMS_PER_CALL)
-        inboxes = self._order.inboxes(partition)
-        # Kept until it is answered: a take whose reply was lost is repeated under the same nonce and finds its grants.
-        nonce = self._unanswered.setdefault(partition, new_nonce())
         try:
-            taken = await self._worker.take(partition, inboxes, want, nonce, holding=len(self._running))
+            taken = await self._taking.take(partition, want, len(self._running))
         except Exception:
             # The next round begins behind it: a primary that is away holds up its own partitions only.
             self._order.gave(partition)
             raise
-        del self._unanswered[partition]
         for grant in taken.grants:
             self._run(grant)
         self._bells[partition] = taken.bells

@@ -14,7 +14,7 @@ from actors.kernel.handler import Done, FailurePolicy, Handler, Next, Result, Sp
 from actors.kernel.items import Commit, End, Fail, Pulse, Release, check_bodies
 from actors.kernel.worker import Worker
 
-DRAINING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
+STOPPING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
 CANCELLING = b'{"code":"CANCELLING","message":"The job is being cancelled."}'
 LOOK_S = 1.0
 """Longest pause of the stall watchdog between two looks at its clock."""
@@ -150,7 +150,7 @@ class Execution:
         if self._stop is Stop.CANCEL:
             return "cancel", await self._release(CANCELLING)
         if self._stop is Stop.GIVE_BACK:
-            return "release", await self._release(DRAINING)
+            return "release", await self._release(STOPPING)
         if self._stop is Stop.STALLED:
             failure = Stalled("STALLED", f"nothing moved for {self._watch_for.stall_timeout_s} s")
         return "fail", await self._fail(failure)

@@ -31,6 +31,33 @@ async def test_a_lost_reply_changes_nothing(own_redis_server: RedisServer, verb:
     assert (len(handler.started), seen.takes, seen.crashes) == (1, 1, 0)
 
 
+@pytest.mark.parametrize("drains", [True, False])
+async def test_what_a_take_without_an_answer_granted_is_given_back_at_the_end(
+    own_redis_server: RedisServer, drains: bool
+) -> None:
+    proxy = LossyProxy(own_redis_server.directory / "proxy.sock", own_redis_server.socket)
+    await proxy.start()
+    house = Installation(own_redis_server.url, KernelOptions(lease_s=30, beat_s=0.15))
+    behind = Installation(proxy.url, house.options)
+    handler = Scripted(done)
+    actor = behind.actor(handler)
+    try:
+        await actor.start()
+        await actor.ready()
+        proxy.lose_next_reply(script("take").digest.encode())
+        job = await house.submit()
+        await asyncio.wait_for(proxy.lost.wait(), 10)
+        if drains:
+            await actor.drain()
+        await actor.stop()
+        seen = await house.read(job)
+    finally:
+        await house.client.aclose()
+        await behind.client.aclose()
+        await proxy.stop()
+    assert (handler.started, seen.state, seen.takes, seen.crashes) == ([], State.QUEUED, 1, 0)
+
+
 async def test_an_actor_survives_a_crash_of_redis(own_redis_server: RedisServer) -> None:
     house = Installation(own_redis_server.url, KernelOptions(lease_s=5, beat_s=0.15))
     release = asyncio.Event()
@@ -62,7 +89,7 @@ async def test_an_actor_goes_on_after_a_take_that_redis_refuses(house: Installat
         job = await house.submit()
 
         async def refused() -> bool:
-            return bool(actor._unanswered)
+            return actor._taking.unanswered > 0
 
         await eventually(refused)
         await house.client.delete(inbox)

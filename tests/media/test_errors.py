@@ -107,7 +107,7 @@ def test_details_stay_out_of_what_clients_read() -> None:
 
 
 def test_bodies_that_the_kernel_writes_by_itself_agree_with_the_table() -> None:
-    for raw in (keeper.WORKER_LOST, keeper.CRASH_LOOP, keeper.RESTARTED, execution.DRAINING, execution.CANCELLING):
+    for raw in (keeper.WORKER_LOST, keeper.CRASH_LOOP, keeper.RESTARTED, execution.STOPPING, execution.CANCELLING):
         code = re.search(rb'"code":"([A-Z_]+)"', raw)
         assert code is not None
         rule = TABLE.rule(code[1].decode())

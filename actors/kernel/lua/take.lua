@@ -143,7 +143,7 @@ repeat
     if string.find(stream, ':alone', -#':alone', true) then
       local inbox = string.sub(stream, #ROOT + 1)
       if holding == 0 and #grants == 0 then
-        read_inbox(stream, 1)
+        read_inbox(stream, math.min(1, want))
         alone = #grants > 0
         if alone then redis.call('DEL', ROOT .. 'clearing:' .. inbox) end
       elseif not alone then
