@@ -28,26 +28,28 @@ class State(StrEnum):
 TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED})
 
 _WAITS = frozenset({State.QUEUED, State.HELD, State.DELAYED})
+_REAPED = (State.QUEUED, State.HELD)
+"""Where a job stands after a reap until somebody takes it again."""
 _BEGINS = frozenset({State.QUEUED, State.HELD})
 _UNWANTED = frozenset({State.CANCELLED, State.FAILED})
 
 MOVES: dict[str, dict[State, frozenset[State]]] = {
     "take": {State.QUEUED: frozenset({State.RUNNING, State.HELD, State.EXPIRED}) | _UNWANTED},
-    "commit": {
-        State.RUNNING: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED},
-        State.QUEUED: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED},
+    "commit": {state: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED} for state in (State.RUNNING, *_REAPED)},
+    "fail": {state: frozenset({State.DELAYED}) | _UNWANTED for state in (State.RUNNING, *_REAPED)},
+    "release": {
+        State.RUNNING: frozenset({State.QUEUED}) | _UNWANTED,
+        **dict.fromkeys(_REAPED, _UNWANTED),
     },
-    "fail": {
-        State.RUNNING: frozenset({State.DELAYED}) | _UNWANTED,
-        State.QUEUED: frozenset({State.DELAYED}) | _UNWANTED,
-    },
-    "release": {State.RUNNING: frozenset({State.QUEUED}) | _UNWANTED},
-    "beat": {State.QUEUED: frozenset({State.RUNNING}), State.RUNNING: frozenset({State.CANCELLED})},
+    "beat": {State.RUNNING: _UNWANTED, **dict.fromkeys(_REAPED, frozenset({State.RUNNING}))},
     "reap": {State.RUNNING: frozenset({State.QUEUED, State.EXPIRED}) | _UNWANTED},
     "promote": {State.DELAYED: _BEGINS | _UNWANTED | {State.EXPIRED}},
     "turn": {State.HELD: frozenset({State.QUEUED}) | _UNWANTED},
     "children": {State.WAITING: _BEGINS | {State.FAILED}},
-    "parent": {state: frozenset({State.CANCELLED}) for state in (*_WAITS, State.RUNNING, State.WAITING)},
+    "parent": {
+        **dict.fromkeys((*_WAITS, State.RUNNING), _UNWANTED),
+        State.WAITING: frozenset({State.CANCELLED}),
+    },
     "cancel": {
         **{state: frozenset({State.CANCELLED}) for state in (*_WAITS, State.WAITING)},
         State.RUNNING: frozenset({State.RUNNING}),
@@ -61,8 +63,9 @@ MOVES: dict[str, dict[State, frozenset[State]]] = {
 """verb -> state before -> states after.
 
 Three moves are made within other verbs: `turn` where a place came free, `children` when the last child has ended or a
-needed one has failed, `parent` where a job is met whose parent has ended. A queued job meets `commit`, `fail` and
-`beat` only after a reap. CANCELLED is also what a child of an ended parent becomes, FAILED the parent of a needed one.
+needed one has failed, `parent` where a job is met whose parent has ended. A queued or held job meets `commit`, `fail`,
+`release` and `beat` only after a reap. CANCELLED is also what a child of an ended parent becomes, FAILED the parent of
+a needed one, by whatever verb it is met.
 """
 
 
