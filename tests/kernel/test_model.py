@@ -7,4 +7,4 @@ from tests.kernel.histories import Histories, machine_settings
 
 def test_random_histories(redis_url: str) -> None:
     Histories.url = redis_url
-    run_state_machine_as_test(Histories, settings=machine_settings(60, 50))
+    run_state_machine_as_test(Histories, settings=machine_settings(100, 40))

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from actors.kernel import TERMINAL, Child, Spawn, State
-from tests.kernel.histories import BODY, Histories, machine_settings
+from tests.kernel.histories import Histories, machine_settings
+from tests.kernel.in_step import BODY
 from tests.model import Job
 from tests.model.items import Item
 
@@ -30,6 +31,7 @@ class FamilyHistories(Histories):
     def spawn_of(self, fence: tuple[str, str], on_child_failure: Any, numbers: list[int]) -> None:
         name, _ = fence
         parent = self.model.jobs.get(name)
+        numbers = [number for number in numbers if f"{name}.{number}" not in self.model.places.ghost_names()]
         children = tuple(
             Child(number=number, stage="b", spec=BODY, input=BODY, listed=number == 1) for number in numbers
         )
@@ -43,6 +45,7 @@ class FamilyHistories(Histories):
                 created_ms=self.wait(self.contents.created_ms(f"{name}.{number}")),
                 parent=name,
                 overdue=parent.overdue if parent else False,
+                expires=parent.overdue if parent else False,
             )
             for number in numbers
         ]
@@ -103,4 +106,4 @@ class FamilyHistories(Histories):
 
 def test_parents_and_children(redis_url: str) -> None:
     FamilyHistories.url = redis_url
-    run_state_machine_as_test(FamilyHistories, settings=machine_settings(60, 40))
+    run_state_machine_as_test(FamilyHistories, settings=machine_settings(120, 40))

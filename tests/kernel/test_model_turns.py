@@ -69,4 +69,4 @@ class TurnHistories(Histories):
 
 def test_tenants_with_limits(redis_url: str) -> None:
     TurnHistories.url = redis_url
-    run_state_machine_as_test(TurnHistories, settings=machine_settings(50, 40))
+    run_state_machine_as_test(TurnHistories, settings=machine_settings(100, 40))

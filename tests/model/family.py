@@ -64,30 +64,37 @@ class Family:
 
     def follow_percent(self, parent: Job | None) -> None:
         """The percent of a waiting parent goes from `base` to `reach` as its children come on, and never back."""
-        if parent is None or parent.state != State.WAITING or not parent.rows:
+        if parent is None or parent.state != State.WAITING:
             return
         total = 0.0
         for number, row in parent.rows.items():
             child = self.jobs.get(f"{parent.id}.{number}")
             total += (child.percent if child else 0.0) if row == "open" else 100.0
-        share = total / (100 * max(parent.rows))
+        share = total / (100 * parent.children)
         reached = min(parent.base + (parent.reach - parent.base) * share, parent.reach)
         if reached > parent.percent + 1e-6:
             parent.percent = reached
             self.follow_percent(self.jobs.get(parent.parent))
 
+    def blur(self, name: str) -> None:
+        """The percent of a job and of all above it is no longer known exactly."""
+        while job := self.jobs.get(name):
+            job.inexact, name = True, job.parent
+
     def begin_again(self, job: Job, *, overdue: bool = False, pinned: str = "", from_first: bool = False) -> None:
         if from_first:
-            job.stage, job.lane = job.first
+            job.stage, job.lane, job.rescue = job.first
         job.attempt = job.crashes = 0
         job.cancel = job.doomed = job.waited = False
-        job.overdue, job.pinned = overdue, pinned
+        job.overdue = job.expires = overdue
+        job.pinned = pinned
+        job.revives = job.revives or job.children > 0
         job.end("replay")
         job.events.append("job.replayed")
 
-    def child_again(self, child: Job, parent: Job) -> None:
+    def child_again(self, child: Job, parent: Job, pinned: str = "") -> None:
         parent.rows[child.number] = "open"
-        self.begin_again(child, overdue=parent.overdue)
+        self.begin_again(child, overdue=parent.overdue, pinned=pinned)
         self.places.enqueue(child, "replay", "")
         self.follow_percent(parent)
 
@@ -97,4 +104,5 @@ class Family:
         if job.state == State.HELD:
             job.turn = None
         self.places.ghosts.append(job)
+        self.blur(job.parent)
         self.child_ended(job.id, job.parent, State.FAILED)

@@ -62,23 +62,25 @@ class Following:
     def _follow(self, seen: dict[str, Seen], moved: Iterable[str] = ()) -> None:
         """Explains every new event by a rule, in whatever order the rules allow."""
         changing = set(moved)
-        while True:
-            pending, explained = False, False
-            for name in sorted(seen):
-                job = self._model.jobs[name]
-                following = seen[name].events[len(job.events) :]
-                if not following:
-                    continue
-                pending = True
-                if self._explain(job, following[0], seen[name], name in changing):
-                    changing.discard(name)
-                    explained = True
-            assert explained >= pending, "an event that no rule allows: " + str(
-                [(name, seen[name].events[len(job.events) :]) for name, job in self._model.jobs.items()]
-            )
-            if not pending:
-                break
+        while pending := self._pending(seen):
+            for job, event in pending:
+                if self._explain(job, event, seen[job.id], job.id in changing):
+                    changing.discard(job.id)
+                    break
+            else:
+                message = f"events that no rule allows: {[(job.id, job.state, event) for job, event in pending]}"
+                raise AssertionError(message)
         self._places.forget_vacancies()
+
+    def _pending(self, seen: dict[str, Seen]) -> list[tuple[Job, str]]:
+        """The next event of each job that has one; children first, since the end of a parent ends them."""
+        found = []
+        for name in sorted(seen, key=lambda name: (-name.count("."), name)):
+            job = self._model.jobs[name]
+            following = seen[name].events[len(job.events) - job.lost_events :]
+            if following:
+                found.append((job, following[0]))
+        return found
 
     def _explain(self, job: Job, event: str, seen: Seen, moved: bool) -> bool:
         match event, job.state:
@@ -122,7 +124,9 @@ class Following:
         self._follow(seen)
         for name, fence in answer.granted:
             job = model.jobs[name]
-            assert (job.state, job.fence) == (State.RUNNING, f"{job.takes}.{asked.nonce}") == (State.RUNNING, fence)
+            # It may have ended again already: with its parent, when a needed sibling was met after its deadline.
+            assert job.state == State.RUNNING or model.family.unwanted(job)
+            assert fence == job.fence == f"{job.takes}.{asked.nonce}"
         readable = [inbox for inbox in asked.inboxes if inbox[0] not in model.paused]
         assert set(answer.paused) == {stage for stage, _, _ in asked.inboxes} & model.paused
         where = {name: stood.inbox for name, stood in before.items() if stood.state == State.QUEUED}
@@ -183,17 +187,20 @@ class Following:
         for name in sorted(model.broken):
             if model.jobs[name].state not in TERMINAL:
                 model.meet(name)
-        for parent in list(model.jobs.values()):
+        for job in model.living():
+            if job.state not in TERMINAL and job.parent and model.family.parent_of(job) is None:
+                model.family.end_unwanted(job, "parent")
+        for parent in model.living():
             if parent.state == State.WAITING:
                 self._close_rows(parent)
         moved = []
         for job in model.living():
-            if job.state in (State.QUEUED, State.HELD):
-                if job.rescue and job.queue in deserted:
-                    self._places.leave(job)
-                    job.lane = "cpu"
-                    moved.append(job.id)
-                self._exorcise(job)
+            # What runs is counted as under way, whatever was lost.
+            job.slot = job.slot or job.state == State.RUNNING
+            if job.state in (State.QUEUED, State.HELD) and job.rescue and job.queue in deserted:
+                self._places.leave(job)
+                job.lane = "cpu"
+                moved.append(job.id)
         self._places.forgotten.clear()
         self._follow({name: seen[name] for name in model.jobs}, moved)
 
@@ -207,21 +214,18 @@ class Following:
             if child is None or child.state in TERMINAL:
                 self._model.family.child_ended(name, parent.id, child.state if child else State.FAILED)
 
-    def _exorcise(self, job: Job) -> None:
-        """A held job has its tenant's sets looked through: what was put aside is no longer counted there."""
-        for ghost in self._places.ghosts:
-            if job.state == State.HELD and ghost.tenant == job.tenant:
-                ghost.slot = False
-                if ghost.queue == job.queue:
-                    ghost.inbox = ""
-
     def unsettled(self) -> list[str]:
         """Held jobs that could have their turn: none, between calls, in a partition that is sound."""
         found = []
         for job in self._model.jobs.values():
             if job.state == State.HELD and len(self._places.ready(job.queue, job.tenant)) < self._places.window:
                 first = self._places.held(job.queue, job.tenant)[0]
-                if first is job and self._places.may_go(job):
+                apart = [
+                    other
+                    for other in self._model.jobs.values()
+                    if other.state == State.QUEUED and other.tenant == job.tenant and other.apart and not other.slot
+                ]
+                if first is job and self._places.may_go(job, len(apart)):
                     found.append(job.id)
         return found
 

@@ -43,23 +43,33 @@ class Job:
     doomed: bool = False
     """A child whose failure it does not survive has failed."""
     overdue: bool = False
+    expires: bool = False
+    """Whether the ledger of deadlines knows that it is overdue."""
     pinned: str = ""
     waited: bool = False
     """Whether it ended while it waited for children."""
     slot: bool = False
     """Whether it is counted as under way."""
     turn: Turn | None = None
-    first: tuple[str, str] = ("", "")
-    """Stage and lane it began in."""
+    first: tuple[str, str, bool] = ("", "", False)
+    """Stage and lane it began in, and whether it might leave that lane."""
     events: list[str] = field(default_factory=list)
+    lost_events: int = 0
+    """Events that were in a log that has been put aside."""
     rows: dict[int, str] = field(default_factory=dict)
     """Number of a child to `open` or its end state."""
+    children: int = 0
+    """Highest number of a child."""
+    revives: bool = False
+    """Whether it was replayed: children without success that it spawns again begin again."""
     on_child_failure: str = "go_on"
+    inexact: bool = False
+    """Whether what it knew of its children's percent is lost with one of them."""
     base: float = 0.0
     reach: float = 0.0
 
     def __post_init__(self) -> None:
-        self.first = self.first if self.first[0] else (self.stage, self.lane)
+        self.first = self.first if self.first[0] else (self.stage, self.lane, self.rescue)
 
     @property
     def number(self) -> int:

@@ -35,6 +35,9 @@ class Places:
     def counted(self) -> Iterable[Job]:
         return (*self._jobs.values(), *self.ghosts)
 
+    def ghost_names(self) -> set[str]:
+        return {ghost.id for ghost in self.ghosts}
+
     def widen(self, queue: Queue, slots: int) -> None:
         self._widths[queue] = max(self._widths.get(queue, 0), slots)
 
@@ -107,21 +110,24 @@ class Places:
 
     def refill(self, queue: Queue, tenant: str) -> list[str]:
         """Gives the turns of one queue that window and limit allow; the ids that were queued."""
-        turned = []
+        turned: list[str] = []
+        fresh = 0
         for job in self.held(queue, tenant):
             if len(self.ready(queue, tenant)) >= self.window_of(queue):
                 break
+            if not self.may_go(job, fresh):
+                break
             if self._end_unwanted(job, "turn"):
                 continue
-            if self.may_go(job):
-                self.take_turn(job)
-                turned.append(job.id)
+            fresh += not job.slot and bool(job.apart)
+            self.take_turn(job)
+            turned.append(job.id)
         return turned
 
-    def may_go(self, job: Job) -> bool:
-        """Whether the limit allows a held job its turn."""
+    def may_go(self, job: Job, unseen: int = 0) -> bool:
+        """Whether the limit allows a held job its turn; `unseen` need a slot and are counted nowhere yet."""
         limit = self.limit_of(job.tenant)
-        used = len(self.under_way(job.tenant)) + len(self.ready(job.queue, job.tenant))
+        used = len(self.under_way(job.tenant)) + len(self.ready(job.queue, job.tenant)) + unseen
         return limit == 0 or job.slot or used < limit
 
     def take_turn(self, job: Job) -> None:

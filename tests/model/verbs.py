@@ -134,6 +134,7 @@ class Model:
         if item.kind == "split" and job.open_rows:
             self.places.give_up_slot(job)
             job.move("commit", State.WAITING, "job.waiting")
+            job.revives = False
             job.base, job.reach = max(job.percent, item.percent or 0.0), item.reach
         else:
             job.events.append("job.stage")
@@ -196,13 +197,18 @@ class Model:
         outcomes = []
         for child in children:
             known = self.jobs.get(child.id)
-            if child.number not in parent.rows and known is None:
+            row = parent.rows.get(child.number)
+            if row is None and known is None:
                 parent.rows[child.number] = "open"
+                parent.children = max(parent.children, child.number)
                 self._create(child)
                 outcomes.append("OK")
                 continue
-            row = parent.rows.setdefault(child.number, "open")
-            if row == "open" and known is not None and known.state in TERMINAL and known.state != State.COMPLETED:
+            if row is None and known is not None:
+                parent.rows[child.number] = known.state if known.state in TERMINAL else "open"
+            elif (
+                known is not None and known.state in TERMINAL - {State.COMPLETED} and (row == "open" or parent.revives)
+            ):
                 self.family.child_again(known, parent)
             outcomes.append("EXISTS")
         return ["OK", *outcomes]
@@ -232,7 +238,7 @@ class Model:
             parent = self.jobs.get(job.parent)
             if parent is None or parent.state != State.WAITING:
                 return "parent", parent.state if parent else "gone"
-            self.family.child_again(job, parent)
+            self.family.child_again(job, parent, pinned)
         elif job.waited and not from_first:
             self._wait_again(job)
         else:
@@ -293,10 +299,10 @@ class Model:
         self.places.settle()
         return moved
 
-    def expire(self, names: Iterable[str]) -> list[str]:
-        """The deadlines of jobs that have not ended have passed."""
+    def expire(self) -> list[str]:
+        """Ends what the ledger knows to be overdue."""
         expired = []
-        for name in names:
+        for name in sorted(job.id for job in self.living() if job.expires):
             job = self.meet(name)
             if job is not None and job.state not in TERMINAL and not self.family.end_unwanted(job, "expire"):
                 self.family.end_expired(job, "expire")
@@ -312,4 +318,7 @@ class Model:
     def forget(self, names: Iterable[str]) -> None:
         """Purged, and swept by `retention`."""
         for name in names:
-            del self.jobs[name]
+            job = self.jobs.pop(name)
+            parent = self.jobs.get(job.parent)
+            if parent is not None and parent.rows.get(job.number) == "open":
+                self.family.blur(parent.id)
