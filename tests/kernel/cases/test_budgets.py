@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.kernel import Done, Fail, KernelOptions, Permanent, Result, State, Submission, Task, end_tasks, read_log
@@ -58,6 +59,8 @@ async def test_case_31_an_idempotency_key_has_one_rule_in_every_state(
     await end(house, first.job)  # type: ignore[operator]
     again = await house.submitter.submit(_keyed())
     assert (again.outcome, again.job, again.state) == ("exists", first.job, state)
+    other = await house.submitter.submit(msgspec.structs.replace(_keyed(), digest="e"))
+    assert (other.outcome, other.job) == ("conflict", first.job)
     await house.client.pexpire(house.keys.idempotency("t", "k"), 1)
 
     async def is_free() -> bool:

@@ -110,6 +110,29 @@ async def test_case_11_no_other_ledger_decides(redis_url: str, name: str) -> Non
     await house.client.aclose()
 
 
+async def test_case_11_rows_that_tell_of_a_job_elsewhere_are_dropped(redis_url: str) -> None:
+    """A row too many is as harmless as one too few: each verb looks at the hash before it acts on a row."""
+    house = Installation(redis_url, KernelOptions(lease_s=30))
+    hands = Hands(house)
+    done, running, delayed, queued, held = [await house.submit() for _ in range(5)]
+    await hands.commit(await hands.take_one())
+    await hands.take_one()
+    await hands.fail(await hands.take_one())
+    states = {job: (await house.read(job)).state for job in (done, running, delayed, queued, held)}
+    assert list(states.values()) == ["completed", "running", "delayed", "queued", "held"]
+    await house.client.zadd(house.keys.due, dict.fromkeys((done, running, queued, held, "j00-none"), 1))
+    await house.client.zadd(house.keys.leases, dict.fromkeys((done, delayed, queued, held, "j00-none"), 1))
+    await house.client.zadd(house.keys.active, {done: 1, "j00-none": 1})
+    assert await house.keeper.promote("00") == []
+    assert await house.reap() == {}
+    assert set((await house.keeper.reconcile("00", "0"))[1].values()) == {"row"}
+    assert {job: (await house.read(job)).state for job in states} == states
+    assert await house.client.zrange(house.keys.due, 0, -1) == [delayed.encode()]
+    assert await house.client.zrange(house.keys.leases, 0, -1) == [running.encode()]
+    assert await house.client.zcard(house.keys.active) == 4
+    await house.client.aclose()
+
+
 async def _lose(house: Installation, name: str) -> None:
     inboxes = await house.client.keys(house.keys.root + "in:*")
     match name:

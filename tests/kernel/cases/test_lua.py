@@ -182,3 +182,30 @@ async def test_case_26_one_broken_item_stops_no_other_of_its_call(
     by_job = dict(zip([grant.job for grant in grants], answers, strict=True))
     assert by_job.pop(jobs[7]) in ("GONE", "FENCED")
     assert set(by_job.values()) == {"OK"}
+
+
+@pytest.mark.parametrize("verb", ["commit", "fail", "release", "promote", "reap", "take"])
+async def test_case_26_a_broken_history_does_not_keep_its_job(house: Installation, verb: str) -> None:
+    """The job's log holds something else: that is put aside, and the job goes on beside the others of its call."""
+    hands = Hands(house)
+    jobs = [await house.submit() for _ in range(10)]
+    grants = await hands.take() if verb != "take" else []
+    if verb == "promote":
+        await hands.worker.fail("00", [fail_of(grant) for grant in grants])
+        await house.client.zadd(house.keys.due, dict.fromkeys(jobs, 1))
+    elif verb == "reap":
+        await house.client.zadd(house.keys.leases, dict.fromkeys(jobs, 1))
+    await house.client.set(house.keys.log(jobs[3]), "not a list")
+    match verb:
+        case "commit":
+            answers = await hands.worker.commit("00", [commit_of(grant) for grant in grants])
+        case "fail":
+            answers = await hands.worker.fail("00", [fail_of(grant) for grant in grants])
+        case "release":
+            answers = await hands.worker.release("00", [Release(grant.job, grant.fence, REASON) for grant in grants])
+        case _:
+            answers = []
+            assert sorted(await _carry_out(house, verb)) == sorted(jobs)
+    assert set(answers) <= {End.OK}
+    assert await house.client.get(house.keys.root + f"quarantined:log:{jobs[3]}") == b"not a list"
+    assert await house.client.llen(house.keys.log(jobs[3])) >= 1
