@@ -237,6 +237,11 @@ async def test_a_feed_that_was_lost_begins_under_a_new_epoch(house: Installation
     assert await house.client.xlen(house.keys.feed) == 1
 
 
+async def test_a_round_gives_no_epoch_to_a_feed_that_is_not_there_yet(house: Installation) -> None:
+    await house.keeper.reconcile("00", "0")
+    assert await house.client.exists(house.keys.epoch) == 0
+
+
 async def test_a_lost_epoch_comes_back_with_the_next_round(house: Installation) -> None:
     await house.submit()
     known = await house.client.get(house.keys.epoch)

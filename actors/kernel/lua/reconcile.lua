@@ -151,7 +151,7 @@ local function repair(id)
 end
 
 -- Once a round: a feed whose epoch alone was lost would be without an identity for ever.
-if ARGV[7] == '0' then redis.call('SET', EPOCH, string.format('%x', NOW), 'NX') end
+if ARGV[7] == '0' and redis.call('EXISTS', FEED) == 1 then redis.call('SET', EPOCH, string.format('%x', NOW), 'NX') end
 for index = 1, #page[2], 2 do
   if apart(page[2][index], repair, page[2][index]) == 'ERROR' then repaired(page[2][index], 'error') end
 end
