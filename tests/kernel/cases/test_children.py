@@ -188,6 +188,17 @@ async def test_children_that_end_before_the_split_are_not_waited_for(house: Inst
     assert await home.state() == State.QUEUED
 
 
+async def test_a_parent_that_nobody_woke_is_woken_by_the_next_round(house: Installation) -> None:
+    """Nothing of it is open and it waits: whatever happened to its rows, it does not wait until its deadline."""
+    home = Home(house)
+    (child,) = await home.begin(1)
+    await house.client.hset(house.keys.kids(home.job), mapping={"1": f"completed {child.fence}", "open": 0})
+    await home.nursery.commit(child)
+    assert await home.state() == State.WAITING
+    assert (await house.keeper.reconcile("00", "0"))[1] == {home.job: "wake"}
+    assert (await home.hands.take_one("joined")).job == home.job
+
+
 async def test_a_child_begins_again_only_while_its_parent_waits(house: Installation) -> None:
     """Replay of a child reopens its row, so that its parent waits for it; before and after that it is refused."""
     home = Home(house)
