@@ -61,7 +61,7 @@ local mended, mends = {}, 5
 local function drop_strangers(key, belongs)
   for _, id in ipairs(redis.call('SRANDMEMBER', key, SAMPLE)) do
     local job = read(id)
-    if not job or not belongs(job) then redis.call('SREM', key, id) end
+    if not job or not belongs(job) then member(key, id, false, true) end
   end
 end
 

@@ -8,8 +8,9 @@ local function quarantine(id, why)
   local kept = ROOT .. 'quarantined:' .. id
   redis.call('RENAME', ROOT .. 'job:' .. id, kept)
   for _, key in ipairs({ kept, ROOT .. 'log:' .. id, ROOT .. 'kids:' .. id }) do redis.call('PEXPIRE', key, RETENTION) end
-  local tenant = redis.pcall('HGET', kept, 'tenant')
-  if type(tenant) == 'string' then redis.call('ZREM', ROOT .. 'jobs:' .. tenant, id) end
+  local said = redis.pcall('HMGET', kept, 'tenant', 'inbox', 'entry')
+  if said[1] then redis.call('ZREM', ROOT .. 'jobs:' .. said[1], id) end
+  if said[2] and said[3] then drop_hint(said[2], said[3]) end
   redis.call('SET', ROOT .. 'quarantined:why:' .. id, why, 'PX', RETENTION)
   redis.call('ZADD', ROOT .. 'quarantine', NOW, id)
   redis.log(redis.LOG_WARNING, 'reelway: job ' .. id .. ' is quarantined: ' .. why)
