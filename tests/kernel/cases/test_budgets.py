@@ -1,4 +1,4 @@
-"""The handbook's cases of budgets, identity, scheduling and cancellation."""
+"""Cases, budgets, identity, scheduling and cancellation."""
 
 import asyncio
 import json

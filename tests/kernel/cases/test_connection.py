@@ -1,4 +1,4 @@
-"""The handbook's cases of client and connection: replies, retries, cancellations and servers that go and come."""
+"""Cases, client and connection: replies, retries, cancellations and servers that go and come."""
 
 import asyncio
 import random

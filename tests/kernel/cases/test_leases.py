@@ -1,4 +1,4 @@
-"""The handbook's cases of leases: who may conclude what from silence, and for how long a worker holds its work."""
+"""Cases, leases: who may conclude what from silence, and for how long a worker holds its work."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Case 11 of the handbook: every auxiliary key is lost in turn, and every living job still ends."""
+"""Case 11 of docs/guarantees.md: every auxiliary key is lost in turn, and every living job still ends."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Case 21 of the handbook: a call is carried out and its reply is lost, for every verb and every single call.
+"""Case 21 of docs/guarantees.md: a call is carried out and its reply is lost, for every verb and every single call.
 
 The scenario that calls every verb is run once without a fault, and then once for each of its requests with exactly that
 reply lost. Its callers send again what was not answered, as all callers do, and at the end the server holds the same.

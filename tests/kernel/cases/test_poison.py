@@ -1,4 +1,4 @@
-"""Case 29 of the handbook: a job that kills every worker it meets."""
+"""Case 29 of docs/guarantees.md: a job that kills every worker it meets."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The handbook's cases of streams: hints, groups, consumers and streams that are lost, doubled or made anew."""
+"""Cases, streams: hints, groups, consumers and streams that are lost, doubled or made anew."""
 
 import asyncio
 import re

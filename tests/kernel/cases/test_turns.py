@@ -1,4 +1,4 @@
-"""The handbook's cases of limits and fairness: how many jobs of a tenant run, and when another tenant's begin."""
+"""Cases, limits and fairness: how many jobs of a tenant run, and when another tenant's begin."""
 
 import asyncio
 import random
