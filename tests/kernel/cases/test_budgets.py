@@ -1,4 +1,4 @@
-"""Cases, budgets, identity, scheduling and cancellation."""
+"""Cases of budgets, identity, scheduling and cancellation."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Cases, client and connection: replies, retries, cancellations and servers that go and come."""
+"""Cases of client and connection: replies, retries, cancellations and servers that go and come."""
 
 import asyncio
 import random

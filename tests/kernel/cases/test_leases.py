@@ -1,4 +1,4 @@
-"""Cases, leases: who may conclude what from silence, and for how long a worker holds its work."""
+"""Cases of leases: who may conclude what from silence, and for how long a worker holds its work."""
 
 import asyncio
 import random

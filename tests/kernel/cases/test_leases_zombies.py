@@ -1,4 +1,4 @@
-"""Cases, leases, second part: those who act on what was true a moment ago."""
+"""Cases of leases, second part: those who act on what was true a moment ago."""
 
 import asyncio
 import signal

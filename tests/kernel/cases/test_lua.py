@@ -1,4 +1,4 @@
-"""Cases, Lua: what a script does half way, on bad data, and on a full server."""
+"""Cases of Lua: what a script does half way, on bad data, and on a full server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 

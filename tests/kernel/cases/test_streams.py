@@ -1,4 +1,4 @@
-"""Cases, streams: hints, groups, consumers and streams that are lost, doubled or made anew."""
+"""Cases of streams: hints, groups, consumers and streams that are lost, doubled or made anew."""
 
 import asyncio
 import re

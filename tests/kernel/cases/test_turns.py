@@ -1,4 +1,4 @@
-"""Cases, limits and fairness: how many jobs of a tenant run, and when another tenant's begin."""
+"""Cases of limits and fairness: how many jobs of a tenant run, and when another tenant's begin."""
 
 import asyncio
 import random
