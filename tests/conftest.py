@@ -33,13 +33,14 @@ class RedisServer:
         self.socket = self.directory / "redis.sock"
         self.url = f"unix://{self.socket}"
         self.extra = extra
+        self.program = redis_program()
         self.environ: dict[str, str] = {}
         """Added to the environment of the server."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         arguments = [
-            redis_program(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory),
+            self.program, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory),
             "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
             *self.extra,
         ]  # fmt: skip

