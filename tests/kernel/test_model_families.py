@@ -82,6 +82,13 @@ class FamilyHistories(Histories):
         child = self.model.jobs[data.draw(st.sampled_from(self.children_of_waiting(State.RUNNING)))]
         self.send_beats([(child.id, child.fence, percent)])
 
+    @precondition(lambda self: self.children_of_waiting(State.RUNNING))
+    @rule(data=st.data(), percent=st.integers(0, 100), following=st.sampled_from(["a", "b", ""]))
+    def commit_a_child(self, data: st.DataObject, percent: int, following: str) -> None:
+        child = self.model.jobs[data.draw(st.sampled_from(self.children_of_waiting(State.RUNNING)))]
+        kind: Any = "next" if following else "done"
+        self.send_commits([Item(child.id, child.fence, kind, following, percent=percent)])
+
     @precondition(lambda self: self.children_of_waiting(State.FAILED, State.CANCELLED, State.EXPIRED))
     @rule(data=st.data())
     def replay_a_child(self, data: st.DataObject) -> None:

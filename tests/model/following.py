@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from actors.kernel.keys import PRIORITIES
 from actors.kernel.states import TERMINAL, State
-from tests.model.job import UNKNOWN, Job
+from tests.model.job import SUSPECT, UNKNOWN, Job, Turn
 from tests.model.places import Queue
 from tests.model.verbs import Model
 
@@ -47,6 +47,7 @@ class Before(NamedTuple):
     state: State
     inbox: Inbox
     slot: bool
+    turn: Turn | None
 
 
 class Following:
@@ -55,6 +56,8 @@ class Following:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._places = model.places
+        self.sound = True
+        """Whether every hint is there once, and no other."""
         self._granted: dict[str, str] = {}
         self._turned: set[str] = set()
         self._ended: set[str] = set()
@@ -116,7 +119,7 @@ class Following:
         if asked.nonce in model.granted:
             self._repeated(asked.nonce, answer)
             return
-        before = {job.id: Before(job.state, (*job.queue, job.inbox), job.slot) for job in model.jobs.values()}
+        before = {job.id: Before(job.state, (*job.queue, job.inbox), job.slot, job.turn) for job in model.jobs.values()}
         for stage, lane, _ in asked.inboxes:
             self._places.widen((stage, lane), asked.want + asked.holding)
         self._granted, self._turned, self._ended = dict(answer.granted), set(), set()
@@ -132,6 +135,8 @@ class Following:
         where = {name: stood.inbox for name, stood in before.items() if stood.state == State.QUEUED}
         self._in_order(asked, readable, where)
         self._within_limits(answer, before)
+        self._by_turns(asked, before)
+        self._makes_room(asked, answer, readable)
         if answer.granted:
             model.granted[asked.nonce] = answer.granted
 
@@ -179,6 +184,29 @@ class Following:
             if (stood.state, job.state) == (State.QUEUED, State.HELD) and not self._ended:
                 limit = self._places.limit_of(job.tenant)
                 assert 0 < limit <= len(self._places.under_way(job.tenant)), f"{name} is held although there is room"
+
+    def _by_turns(self, asked: Asked, before: dict[str, Before]) -> None:
+        """Who had a turn was the tenant's first, and no window is wider than this call could empty it."""
+        for name in self._turned & before.keys():
+            job, turn = self._model.jobs[name], before[name].turn
+            for other in self._places.held(job.queue, job.tenant):
+                stood = before[other.id]
+                later = stood.state != State.HELD or turn is None or stood.turn is None or turn < stood.turn
+                assert later, f"{name} had its turn before {other.id}"
+            ready = len(self._places.ready(job.queue, job.tenant))
+            assert ready <= self._places.window_of(job.queue) + asked.want, f"{ready} hints of {job.tenant}"
+
+    def _makes_room(self, asked: Asked, answer: Answer, readable: list[Inbox]) -> None:
+        """A worker that holds something is told of a job that waits for one that holds nothing."""
+        alone = [inbox for inbox in readable if inbox[2] == "alone"]
+        left = {
+            job.id
+            for job in self._model.jobs.values()
+            if job.state == State.QUEUED and (*job.queue, job.inbox) in alone
+        }
+        assert left or not answer.clear or not self.sound, "nobody waits for a worker that holds nothing"
+        busy = asked.holding > 0 or (answer.granted and self._model.jobs[answer.granted[0][0]].crashes < SUSPECT)
+        assert answer.clear or not busy or not left - self._turned, f"{left} wait for a worker that holds nothing"
 
     def reconcile(self, seen: dict[str, Seen], deserted: set[Queue]) -> None:
         """One round. Moves jobs out of deserted lanes, closes rows of dead children, gives turns."""
