@@ -100,6 +100,8 @@ async def test_case_11_no_other_ledger_decides(redis_url: str, name: str) -> Non
                 for job in jobs.all:
                     if job != jobs.running:
                         assert (await house.until(job, State.COMPLETED)).attempt <= 1
+                for rows in (house.keys.deadlines, house.keys.leases):
+                    assert await house.client.zscore(rows, jobs.running) is not None
                 jobs.go_on.set()
                 assert (await house.until(jobs.running, State.COMPLETED)).takes == 1
     started = [job for job, _ in (*handler.started, *other.started)]
