@@ -76,14 +76,16 @@ class Following:
         self._places.forget_vacancies()
 
     def _pending(self, seen: dict[str, Seen]) -> list[tuple[Job, str]]:
-        """The next event of each job that has one; children first, since the end of a parent ends them."""
+        """The next event of each job that has one. Ends come last and children first, since ends end others."""
         found = []
-        for name in sorted(seen, key=lambda name: (-name.count("."), name)):
+        for name in seen:
             job = self._model.jobs[name]
             following = seen[name].events[len(job.events) - job.lost_events :]
             if following:
                 found.append((job, following[0]))
-        return found
+        return sorted(
+            found, key=lambda one: (one[1].removeprefix("job.") in TERMINAL, -one[0].id.count("."), one[0].id)
+        )
 
     def _explain(self, job: Job, event: str, seen: Seen, moved: bool) -> bool:
         match event, job.state:
