@@ -117,7 +117,6 @@ async def test_case_03_a_worker_never_takes_its_own_running_job(house: Installat
     assert sorted(job for job, _ in handler.started) == sorted([long, *shorts])
 
 
-@pytest.mark.heavy
 async def test_case_04_a_stage_may_last_many_leases(redis_url: str, tmp_path: Path) -> None:
     """Job longer than a fixed lease (taskiq-redis #101, arq #407, river #682): a long job was started a second time,
     or a dead worker's long job only after its whole expected length.

@@ -59,7 +59,6 @@ async def direct(redis_url: str) -> AsyncIterator[Installation]:
     await house.client.aclose()
 
 
-@pytest.mark.heavy
 async def test_case_21_any_one_reply_may_be_lost(redis_server: RedisServer, direct: Installation) -> None:
     """Retry re-sends (redis-py #3554 and #261): a call was carried out twice, so one submit made two jobs."""
     expected, requests = await _run(redis_server, direct)

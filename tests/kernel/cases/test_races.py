@@ -115,7 +115,6 @@ async def _race(house: Installation, ending: str, every: list[tuple[Step, ...]])
             raise
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("ending", sorted(ENDINGS))
 async def test_an_end_races_cancel_reap_and_another_worker(house: Installation, ending: str) -> None:
     """One terminal event, a cancel that was acknowledged wins, and nothing is left behind, in all 360 orders."""

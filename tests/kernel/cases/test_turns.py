@@ -192,7 +192,6 @@ async def _flood(house: Installation, how: str) -> None:
                 await hands.worker.commit("00", [commit_of(parent, "joined", split=True)])
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("running", [False, True], ids=["idle", "busy"])
 @pytest.mark.parametrize("how", ["jobs", "keys", "priorities", "batches"])
 async def test_case_34_a_flood_does_not_keep_others_out(house: Installation, how: str, running: bool) -> None:
