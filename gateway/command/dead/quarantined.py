@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         row = msgspec.json.decode(document, type=Quarantined)
         what = "no longer kept" if row.type == "none" else f"a {row.type}"
         told = [f"{name}={row.fields[name]}" for name in ("state", "stage", "tenant") if name in row.fields]
-        sys.stdout.write(f"{row.job}  {row.at}  {what}  {row.why}  {' '.join(told)}".rstrip() + "\n")
+        columns = (row.job, row.at, what, row.why, " ".join(told))
+        sys.stdout.write("  ".join(column for column in columns if column) + "\n")
     if has_more:
         sys.stderr.write("there are more: --limit shows them\n")
     return ExitCode.DONE
