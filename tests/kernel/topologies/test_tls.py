@@ -1,6 +1,7 @@
 """Redis behind TLS, in every topology; certificates of the wrong authority are refused at once."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def program(certificates: Certificates) -> str:
     """A server program that was built with TLS."""
-    for candidate in (redis_program(), shutil.which("redis-server"), shutil.which("valkey-server")):
+    # The wheel's server, which knows no TLS, stands first on the PATH of a virtual environment: all of it is searched.
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    found = [shutil.which(name, path=folder) for folder in folders for name in ("redis-server", "valkey-server")]
+    for candidate in (redis_program(), *found):
         if candidate is not None and _speaks_tls(candidate, certificates):
             return candidate
     pytest.skip("no server program with TLS: name one in REELWAY_TEST_REDIS_SERVER")
