@@ -4,7 +4,6 @@
 --         their files have been swept); at most 100 rows a call
 -- Repeat  harmless.
 
-local POSTPONED_MS = 60000
 local expired, retained = {}, {}
 shrink_first()
 

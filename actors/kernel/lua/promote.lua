@@ -3,7 +3,6 @@
 -- Reply   the ids that were queued or ended, at most 100 a call
 -- Repeat  harmless.
 
-local POSTPONED_MS = 60000
 local moved = {}
 shrink_first()
 

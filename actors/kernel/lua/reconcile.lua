@@ -66,12 +66,12 @@ local function drop_strangers(key, belongs)
 end
 
 local function mend_turns(job)
-  local queue_name = job.stage .. ':' .. job.lane
+  local queue_name = queue_of(job)
   local place_name = queue_name .. ' ' .. job.tenant
   if mended[place_name] or mends <= 0 then return end
   mended[place_name], mends = true, mends - 1
   drop_strangers(ready_set(job), function(other)
-    return other.state == 'queued' and in_window(other) and other.stage .. ':' .. other.lane == queue_name
+    return other.state == 'queued' and in_window(other) and queue_of(other) == queue_name
   end)
   drop_strangers(slots(job.tenant), function(other)
     return other.state == 'running' or other.state == 'queued' or other.state == 'held'
@@ -139,7 +139,7 @@ local function repair(id)
   end
   mend_rows(job)
   local waits = job.state == 'queued' or job.state == 'held'
-  if waits and job.rescue == '1' and deserted[job.stage .. ':' .. job.lane] then
+  if waits and job.rescue == '1' and deserted[queue_of(job)] then
     change_lane(job)
   elseif job.state == 'queued' then
     renew_hint(job)

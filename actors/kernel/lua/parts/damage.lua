@@ -65,6 +65,9 @@ local function put_aside(id)
   return found
 end
 
+-- When a row whose job answers an error is looked at again, so that it does not keep the others from being seen.
+local POSTPONED_MS = 60000
+
 -- Does `work(…)` for the job `id`; what it returns, or 'ERROR'. An error does not roll back what was written before it,
 -- and a job's hash is written last, so the work is begun once more from what the hash says.
 local function apart(id, work, ...)

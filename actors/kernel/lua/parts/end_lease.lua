@@ -37,7 +37,9 @@ local PRIORITIES = { high = true, normal = true, low = true }
 -- Whether its hint lies in a priority inbox, where it counts for its tenant's window.
 local function in_window(job) return PRIORITIES[string.match(job.inbox, '[^:]*$')] end
 
-local function ready_set(job) return ROOT .. 'ready:' .. job.stage .. ':' .. job.lane .. ':' .. job.tenant end
+-- The inboxes of one stage and lane together: where a window is counted and a worker is wide.
+local function queue_of(job) return job.stage .. ':' .. job.lane end
+local function ready_set(job) return ROOT .. 'ready:' .. queue_of(job) .. ':' .. job.tenant end
 local function slots(tenant) return ROOT .. 'run:' .. tenant end
 local function held_by(tenant) return ROOT .. 'hold:' .. tenant end
 
@@ -46,7 +48,7 @@ local vacant, freed = {}, {}
 
 local function leave_window(job)
   member(ready_set(job), job.id, false)
-  vacant[job.stage .. ':' .. job.lane .. ' ' .. job.tenant] = true
+  vacant[queue_of(job) .. ' ' .. job.tenant] = true
 end
 
 local limits = {}

@@ -28,7 +28,7 @@ end
 -- Why the job must be held, or nil. Deliveries need no slot.
 local function no_room(job)
   local ready = size(ready_set(job))
-  if ready >= window_of(job.stage .. ':' .. job.lane) then return TURN end
+  if ready >= window_of(queue_of(job)) then return TURN end
   if job.kind == 'delivery' then return nil end
   local limit = limit_of(job.tenant)
   if limit > 0 and size(slots(job.tenant)) + ready >= limit and not has_slot(job) then return LIMITED end
@@ -45,24 +45,22 @@ local function hold(job, why)
   event(job, 'job.held', '{"reason":' .. why .. '}')
 end
 
-local function queue(job, priority)
-  requeue(job, inbox_named(job, priority))
-  member(ready_set(job), job.id, true)
+-- Gives the job its hint: in the inbox that stands apart for it, or else in that of `priority_for(job)`.
+local function queue(job, priority_for)
+  local beside = inbox_apart(job)
+  requeue(job, beside or inbox_named(job, priority_for(job)))
+  if not beside then member(ready_set(job), job.id, true) end
   job.reason = ''
 end
+
+local function own_priority(job) return job.priority end
 
 -- Lets the job wait for a worker of its stage and lane; `kind` and `data` are the event if it is queued and not held.
 -- The caller writes the job.
 function enqueue(job, kind, data)
-  local apart_from_others = inbox_apart(job)
-  local why = not apart_from_others and no_room(job)
+  local why = not inbox_apart(job) and no_room(job)
   if why then return hold(job, why) end
-  if apart_from_others then
-    requeue(job, apart_from_others)
-    job.reason = ''
-  else
-    queue(job, job.priority)
-  end
+  queue(job, own_priority)
   if kind then event(job, kind, data) end
 end
 
@@ -90,13 +88,7 @@ end
 -- A held job's turn has come.
 local function take_turn(job)
   leave(job)
-  local apart_from_others = inbox_apart(job)
-  if apart_from_others then
-    requeue(job, apart_from_others)
-    job.reason = ''
-  else
-    queue(job, priority_of_turn(job))
-  end
+  queue(job, priority_of_turn)
   event(job, 'job.queued', '{"stage":"' .. job.stage .. '"}')
   write(job)
 end
@@ -149,6 +141,17 @@ local function refill(queue_name, tenant, wanted)
   until room <= 0 or not from or met_turns >= BOUND
 end
 
+-- The same for all of a tenant's queues.
+local function refill_all(tenant)
+  local from = '-'
+  while from do
+    local turn = redis.call('ZRANGEBYLEX', held_by(tenant), from, '+', 'LIMIT', 0, 1)[1]
+    local queue_name = turn and string.match(turn, '^%S+')
+    if queue_name then refill(queue_name, tenant, 0) end
+    from = queue_name and '(' .. queue_name .. '!'
+  end
+end
+
 -- Gives turns where places came free. `wanted` is shared out: hints that the caller will read at once.
 local function give_turns(wanted)
   local queues, tenants = {}, {}
@@ -160,13 +163,7 @@ local function give_turns(wanted)
     refill(queue_name, tenant, math.ceil((wanted or 0) / #queues))
   end
   for _, tenant in ipairs(tenants) do
-    local from = '-'
-    while limit_of(tenant) > 0 and from do
-      local turn = redis.call('ZRANGEBYLEX', held_by(tenant), from, '+', 'LIMIT', 0, 1)[1]
-      local queue_name = turn and string.match(turn, '^%S+')
-      if queue_name then refill(queue_name, tenant, 0) end
-      from = queue_name and '(' .. queue_name .. '!'
-    end
+    if limit_of(tenant) > 0 then refill_all(tenant) end
   end
 end
 
