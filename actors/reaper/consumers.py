@@ -3,9 +3,9 @@
 import structlog
 from prometheus_client import Counter
 
+from actors.inboxes import inboxes
 from actors.kernel import Partitions
 from actors.kernel.consumers import Consumers
-from actors.reaper.inboxes import inboxes
 
 DROPPED = Counter("reelway_consumers_dropped_total", "Consumers of gone workers that were deleted from inboxes.")
 log = structlog.get_logger("reaper")

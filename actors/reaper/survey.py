@@ -2,16 +2,16 @@
 
 from collections import defaultdict
 
-import msgspec
 import structlog
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 
+from actors.inboxes import LANES, Inbox
 from actors.kernel import Partitions
 from actors.kernel.presence import WorkerFacts
 from actors.kernel.scripts import text
 from actors.kernel.system_scripts import SystemScripts
-from actors.reaper.inboxes import LANES, inboxes
+from actors.survey import Figures, read_figures
 
 JOBS = Gauge("reelway_jobs", "Unfinished jobs; `held` are also those that wait for their children.", ["state"])
 WAITING = Gauge("reelway_inbox_waiting", "Hints that nobody has taken yet.", ["stage", "lane", "priority"])
@@ -22,27 +22,6 @@ WORKERS = Gauge("reelway_workers", "Workers that take work.", ["stage", "lane"])
 SLOTS = Gauge("reelway_worker_slots", "Jobs they can run at once.", ["stage", "lane"])
 _NEWEST = 100
 log = structlog.get_logger("reaper")
-
-Inbox = tuple[str, str, str]
-"""Stage, lane and priority."""
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """One partition."""
-
-    running: int
-    delayed: int
-    active: int
-    dead: int
-    quarantined: int
-    waiting: dict[Inbox, int]
-    oldest_s: dict[Inbox, float]
-    """Age of the oldest hint, 0 where none waits."""
-
-    @property
-    def held(self) -> int:
-        """What is neither waiting in an inbox nor running nor delayed."""
-        return max(0, self.active - self.running - self.delayed - sum(self.waiting.values()))
 
 
 class Survey:
@@ -60,28 +39,9 @@ class Survey:
         """The newest quarantined jobs that were logged, by partition."""
 
     async def run(self, partition: str) -> None:
-        self._figures[partition] = await self._read(partition)
+        self._figures[partition] = await read_figures(self._scripts, self._partitions.keys(partition))
         self._show(list(self._figures.values()))
         await self._report_quarantine(partition)
-
-    async def _read(self, partition: str) -> Figures:
-        keys = self._partitions.keys(partition)
-        known = inboxes(keys)
-        sets = [keys.leases, keys.due, keys.active, keys.dead, f"{keys.root}quarantine"]
-        now_ms, *counts = map(int, await self._scripts.call("survey", [*sets, *known]))
-        of_inboxes = list(zip(known.values(), counts[5::2], counts[6::2], strict=True))
-        running, delayed, active, dead, quarantined = counts[:5]
-        return Figures(
-            running=running,
-            delayed=delayed,
-            active=active,
-            dead=dead,
-            quarantined=quarantined,
-            waiting={inbox: waiting for inbox, waiting, _ in of_inboxes},
-            oldest_s={
-                inbox: max(0, now_ms - since_ms) / 1000 if since_ms else 0.0 for inbox, _, since_ms in of_inboxes
-            },
-        )
 
     async def _report_quarantine(self, partition: str) -> None:
         """One line for each newly quarantined job; at its start a reaper names those that it finds."""
@@ -101,8 +61,8 @@ class Survey:
         for partition in figures:
             for inbox, count in partition.waiting.items():
                 waiting[inbox] += count
-                place = inbox[:2]
-                oldest_s[place] = max(oldest_s[place], partition.oldest_s[inbox])
+                place = (inbox[0], inbox[1])
+                oldest_s[place] = max(oldest_s[place], partition.oldest_s.get(inbox, 0.0))
         for inbox, count in waiting.items():
             WAITING.labels(*inbox).set(count)
         for place, age_s in oldest_s.items():

@@ -1,6 +1,5 @@
 """`/v1/admin/stages`: what waits and runs at each stage; pausing a stage and letting it go on."""
 
-from collections import Counter
 from difflib import get_close_matches
 
 import msgspec
@@ -8,11 +7,13 @@ import redis.asyncio
 import structlog
 from aiohttp import web
 
+from actors.inboxes import INBOXES, LANES, Inbox
 from actors.kernel import Partitions, persist
-from actors.kernel.keys import PRIORITIES, Lane
+from actors.kernel.keys import Lane
 from actors.kernel.pauses import Pause
 from actors.kernel.presence import WorkerFacts, list_workers
 from actors.kernel.system_scripts import SystemScripts
+from actors.survey import Figures, read_figures
 from gateway.http.bodies import Field, read_fields, read_object, refused
 from gateway.http.context import context_of, principal_of
 from gateway.http.problems import Problem
@@ -21,18 +22,7 @@ from gateway.http.responses import json_response
 from gateway.streams.reader import PATIENCE_S
 from gateway.times import timestamp
 
-LANES: dict[str, tuple[Lane, ...]] = {
-    "ingest": ("cpu",),
-    "fetch": ("cpu",),
-    "transcode": ("cpu", "gpu"),
-    "store": ("cpu",),
-    "notify": ("cpu",),
-}
 STAGES = tuple(LANES)
-INBOXES = ("again", "alone", *PRIORITIES)
-Inbox = tuple[str, Lane, str]
-"""Stage, lane and name."""
-_INBOXES: list[Inbox] = [(stage, lane, name) for stage, lanes in LANES.items() for lane in lanes for name in INBOXES]
 MOST_CHARACTERS = 500
 
 _log = structlog.get_logger(__name__)
@@ -78,18 +68,6 @@ class JobsDocument(msgspec.Struct, frozen=True):
     quarantined: int
 
 
-class _Figures(msgspec.Struct):
-    """Sums over the partitions."""
-
-    running: int = 0
-    delayed: int = 0
-    active: int = 0
-    dead: int = 0
-    quarantined: int = 0
-    waiting: Counter[Inbox] = msgspec.field(default_factory=Counter)
-    oldest_ms: dict[Inbox, int] = msgspec.field(default_factory=dict)
-
-
 async def listing(request: web.Request) -> web.Response:
     """Every stage with its inboxes, its workers and its pause, and how many jobs there are."""
     context = context_of(request)
@@ -97,9 +75,14 @@ async def listing(request: web.Request) -> web.Response:
     paused = {pause.stage: pause for pause in await persist(context.pauses.list, patience_s=PATIENCE_S)}
     workers = await persist(lambda: list_workers(context.redis), patience_s=PATIENCE_S)
     figures = await persist(lambda: _survey(context.redis, context.partitions), patience_s=PATIENCE_S)
-    waiting = figures.waiting.total()
-    held = max(0, figures.active - figures.running - figures.delayed - waiting)
-    jobs = JobsDocument(waiting, figures.running, figures.delayed, held, figures.dead, figures.quarantined)
+    jobs = JobsDocument(
+        waiting=sum(sum(each.waiting.values()) for each in figures),
+        running=sum(each.running for each in figures),
+        delayed=sum(each.delayed for each in figures),
+        held=sum(each.held for each in figures),
+        dead=sum(each.dead for each in figures),
+        quarantined=sum(each.quarantined for each in figures),
+    )
     stages = [
         _document(stage, paused.get(stage), [worker for worker in workers if worker.stage == stage], figures)
         for stage in STAGES
@@ -147,44 +130,29 @@ def _stage(request: web.Request) -> str:
     return stage
 
 
-def _document(stage: str, paused: Pause | None, workers: list[WorkerFacts], figures: _Figures) -> StageDocument:
-    inboxes = [inbox for inbox in _INBOXES if inbox[0] == stage]
+def _document(stage: str, paused: Pause | None, workers: list[WorkerFacts], figures: list[Figures]) -> StageDocument:
+    documents = tuple(_inbox_document(inbox, figures) for inbox in INBOXES if inbox[0] == stage)
     return StageDocument(
         stage=stage,
         paused=None if paused is None else _pause_document(paused),
-        waiting=sum(figures.waiting[inbox] for inbox in inboxes),
+        waiting=sum(document.waiting for document in documents),
         running=sum(worker.running for worker in workers),
         workers=len(workers),
         slots=sum(worker.slots for worker in workers if not worker.draining and not worker.quarantine),
-        inboxes=tuple(_inbox_document(inbox, figures) for inbox in inboxes),
+        inboxes=documents,
     )
 
 
-def _inbox_document(inbox: Inbox, figures: _Figures) -> InboxDocument:
+def _inbox_document(inbox: Inbox, figures: list[Figures]) -> InboxDocument:
     _, lane, name = inbox
-    oldest_ms = figures.oldest_ms.get(inbox)
-    return InboxDocument(lane, name, figures.waiting[inbox], None if oldest_ms is None else oldest_ms / 1000)
+    ages_s = [each.oldest_s[inbox] for each in figures if inbox in each.oldest_s]
+    return InboxDocument(lane, name, sum(each.waiting[inbox] for each in figures), max(ages_s, default=None))
 
 
 def _pause_document(paused: Pause) -> PauseDocument:
     return PauseDocument(paused.by, timestamp(paused.at_ms), paused.reason)
 
 
-async def _survey(client: redis.asyncio.Redis, partitions: Partitions) -> _Figures:
-    scripts, figures = SystemScripts(client), _Figures()
-    for partition in partitions:
-        keys = partitions.keys(partition)
-        sets = [keys.leases, keys.due, keys.active, keys.dead, f"{keys.root}quarantine"]
-        reply = await scripts.call("survey", [*sets, *(keys.inbox(*inbox) for inbox in _INBOXES)])
-        now_ms, running, delayed, active, dead, quarantined, *counts = map(int, reply)
-        figures.running += running
-        figures.delayed += delayed
-        figures.active += active
-        figures.dead += dead
-        figures.quarantined += quarantined
-        for inbox, waiting, since_ms in zip(_INBOXES, counts[::2], counts[1::2], strict=True):
-            figures.waiting[inbox] += waiting
-            if since_ms:
-                age_ms = max(0, now_ms - since_ms)
-                figures.oldest_ms[inbox] = max(age_ms, figures.oldest_ms.get(inbox, 0))
-    return figures
+async def _survey(client: redis.asyncio.Redis, partitions: Partitions) -> list[Figures]:
+    scripts = SystemScripts(client)
+    return [await read_figures(scripts, partitions.keys(partition)) for partition in partitions]

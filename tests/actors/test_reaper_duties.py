@@ -11,6 +11,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
+from actors.inboxes import LANES, inboxes
 from actors.kernel import Keeper, KernelOptions, Partitions, Submission, Worker, new_nonce, read_job
 from actors.kernel.consumers import IDLE_LEASES, Consumers
 from actors.kernel.items import Commit, End
@@ -18,7 +19,6 @@ from actors.kernel.pauses import Pauses
 from actors.kernel.presence import KEYS as PRESENCE
 from actors.kernel.presence import WorkerFacts
 from actors.kernel.system_scripts import SystemScripts
-from actors.reaper.inboxes import LANES, inboxes
 from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
 from actors.reaper.leases import Leases
 from actors.reaper.pauses import PauseCopies

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 import redis.asyncio
 
+from actors import inboxes
 from actors.kernel import Partitions
+from actors.kernel.order import Order
 from actors.kernel.presence import KEYS
 from actors.kernel.system_scripts import SystemScripts
-from actors.reaper import inboxes
 from actors.run import STAGES as STAGES_THAT_RUN
-from gateway.admin.stages import INBOXES, LANES, STAGES
+from gateway.admin.stages import STAGES
 from tests.gateway.conftest import StartGateway, client_of
 from tests.gateway.scripted_worker import ScriptedWorker
 
@@ -41,8 +42,9 @@ async def ask(admin: aiohttp.ClientSession, method: str, path: str, body: object
 
 def test_the_stages_are_those_that_run() -> None:
     assert STAGES == STAGES_THAT_RUN
-    assert dict(inboxes.LANES) == LANES
-    assert set(inboxes.PRIORITIES) == set(INBOXES)
+    assert set(inboxes.LANES) == set(STAGES)
+    read = Order(Partitions(1), "ingest", "cpu", "").inboxes("00")
+    assert set(inboxes.NAMES) == {inbox.rpartition(":")[2] for inbox in read}, "what is shown is what workers read"
 
 
 async def test_stages_show_what_waits(admin: aiohttp.ClientSession, spread: ScriptedWorker) -> None:
