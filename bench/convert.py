@@ -15,6 +15,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import msgspec
 
+from bench import output
 from bench.machine import Machine, describe
 
 GONE_WITHIN_S = 20.0
@@ -133,17 +134,10 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.convert", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    output.add_options(parser)
     options = parser.parse_args(argv)
     report = measure(options.rounds, options.seconds)
-    text = markdown(report)
-    if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    if options.markdown is not None:
-        options.markdown.write_text(text, "utf-8")
-    else:
-        sys.stdout.write(text)
+    output.write(options, report, markdown(report))
 
 
 if __name__ == "__main__":

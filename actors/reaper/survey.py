@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from actors.inboxes import LANES, Inbox
 from actors.kernel import Partitions
+from actors.kernel.keys import Lane
 from actors.kernel.presence import WorkerFacts
 from actors.kernel.scripts import text
 from actors.kernel.system_scripts import SystemScripts
@@ -57,7 +58,7 @@ class Survey:
     @staticmethod
     def _show(figures: list[Figures]) -> None:
         waiting: dict[Inbox, int] = defaultdict(int)
-        oldest_s: dict[tuple[str, str], float] = defaultdict(float)
+        oldest_s: dict[tuple[str, Lane], float] = defaultdict(float)
         for partition in figures:
             for inbox, count in partition.waiting.items():
                 waiting[inbox] += count
