@@ -98,13 +98,16 @@ class ExecutionStarted(Happening, frozen=True, tag="execution_started"):
 
 
 class ExecutionEnded(Happening, frozen=True, tag="execution_ended"):
-    """A handler ended; the end of its lease comes after. `kills`: it kills its process now, as planned."""
+    """A handler ended; the end of its lease comes after.
+
+    `kills`: it kills its process now, as planned. `throttled`: it must wait, which spends nothing.
+    """
 
     job: str
     stage: str
     fence: str
     pid: int
-    how: Literal["done", "error", "refused", "split", "stopped", "kills", "bug"]
+    how: Literal["done", "error", "throttled", "refused", "split", "stopped", "kills", "bug"]
 
 
 class ProcessStarted(Happening, frozen=True, tag="process_started"):
