@@ -70,6 +70,11 @@ class LossyProxy:
         self.hung.clear()
         self._passing.set()
 
+    def break_connections(self) -> None:
+        """Ends all connections that there are, with whatever was on its way. New ones may come."""
+        for task in list(self._tasks):
+            task.cancel()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
