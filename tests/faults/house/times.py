@@ -19,8 +19,8 @@ TENANT_LIMITS: Mapping[str, int] = MappingProxyType({"limited": 3})
 
 RESTART_S = (0.2, 1.0)
 """Between the end of a process and its next start: drawn anew each time."""
-EARLY_END_S = 2.0
-"""The same at most, for a process that ends again and again before it works; doubled from RESTART_S on."""
+LONGEST_PAUSE_S = 2.0
+"""The same for a process that ends again and again before it works: each time twice as long, up to this."""
 HEAL_S = 60.0
 """Everything works again within this time after all is undone."""
 STOP_S = 30.0
