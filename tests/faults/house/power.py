@@ -33,7 +33,10 @@ class AppendOnlyFile:
     def __init__(self, directory: Path, mark_key: str) -> None:
         self.mark_key = mark_key
         self._directory = directory
+        self._started_s = 0.0
         self._sizes: deque[tuple[float, int]] = deque(maxlen=_KEPT_SIZES)
+        self._noted = 0
+        """Inode of the file that the sizes are of."""
 
     @property
     def path(self) -> Path:
@@ -43,21 +46,33 @@ class AppendOnlyFile:
             return max(growing, key=lambda path: int(path.name.split(".")[-3]))
         return self._directory / "appendonly.aof"
 
-    def begin(self, at_s: float) -> None:
-        """A server has loaded it; what it held then is on the disk for good."""
-        self._sizes = deque([(at_s, self.path.stat().st_size)], self._sizes.maxlen)
+    def begin(self, started_s: float) -> None:
+        """What it holds now is on the disk for good, with everything that was acknowledged before this time.
+
+        So it is once a server that was started at this time has loaded it, or written it anew."""
+        self._started_s = started_s
+        self._sizes.clear()
+        self.note(started_s)
 
     def note(self, at_s: float) -> None:
-        """Its size is known to be at least this at this time."""
-        self._sizes.append((at_s, self.path.stat().st_size))
+        """Its size is at least this at this time."""
+        found = self.path.stat()
+        if found.st_ino != self._noted:
+            # It is being written anew. A switch to another file is a safe one: the server sees to that.
+            self._sizes.clear()
+            self._noted = found.st_ino
+        self._sizes.append((at_s, found.st_size))
 
     def cut(self, before_s: float) -> None:
         """Leaves what it held at the last time noted before this one. Nobody may have it open."""
         sizes = [size for at_s, size in self._sizes if at_s <= before_s]
         os.truncate(self.path, sizes[-1] if sizes else self._sizes[0][1])
 
-    def last_mark_s(self) -> float:
+    def holds_until_s(self) -> float:
         """Everything that was acknowledged before this time is in it."""
+        return max(self._last_mark_s(), self._started_s)
+
+    def _last_mark_s(self) -> float:
         name = self.mark_key.encode() + b"\r\n$"
         with self.path.open("rb") as file:
             if not os.fstat(file.fileno()).st_size:

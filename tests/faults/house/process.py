@@ -19,6 +19,7 @@ TURN_S = 3.0
 LOOK_S = 0.05
 """Between two looks at what a process has written."""
 END_OF_LOG_BYTES = 2000
+ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class RoleProcess:
         self.proxy = proxy
         """Its own way to Redis; None: it goes there directly."""
         self.ready = False
-        """Whether it has said that it works, and has not ended since."""
+        """Whether it has said that it works, and has not ended or been told to end since."""
         self.generation = 0
         """How often it has become ready."""
         self.status: int | None = None
@@ -68,6 +69,7 @@ class RoleProcess:
         self._turns = turns
         self._chance = random.Random(name)
         self._process: asyncio.subprocess.Process | None = None
+        self._told_to_end = False
         self._wanted = asyncio.Event()
         self._wanted.set()
         self._living: asyncio.Task[None] | None = None
@@ -97,6 +99,9 @@ class RoleProcess:
             self._process.send_signal(number)
         except ProcessLookupError:
             return False
+        if number in ENDING:
+            self._told_to_end = True
+            self.ready = False
         return True
 
     def begin(self) -> None:
@@ -155,6 +160,7 @@ class RoleProcess:
             if self.resting:
                 return
             files = {self.launch.log: _size(self.launch.log), self.launch.out: _size(self.launch.out)}
+            self._told_to_end = False
             process = self._process = await self._spawn()
             if self.resting:
                 # Told while it came up, when there was nobody to tell it to.
@@ -185,7 +191,7 @@ class RoleProcess:
         path, sign = (launch.log, launch.logs_ready) if launch.logs_ready else (launch.out, b"\n")
         while sign not in _since(path, files[path]):  # noqa: ASYNC110 - a file does not call back
             await asyncio.sleep(LOOK_S)
-        self.ready = True
+        self.ready = not self._told_to_end
         self.generation += 1
         self._journal.add(
             ProcessStarted(at_s=now_s(), name=self.name, roles=self.roles, pid=pid, release=launch.release)

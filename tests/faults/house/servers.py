@@ -87,17 +87,18 @@ class ServerNode:
     async def restart(self) -> None:
         """Returns when it has loaded its file. One that runs goes on."""
         async with self._starting:
+            started_s = now_s()
             if not self.alive:
                 await asyncio.to_thread(self._server.start)
             await eventually(self._has_loaded, LOADED_WITHIN_S, lambda: f"{self.name} does not load its file")
-            await self._begin()
+            await self._begin(started_s)
 
     async def kill(self) -> None:
         """SIGKILL. With everysec what is acknowledged between the last mark and the signal may be lost."""
         await self._mark()
         await self._end()
         if self._fsync == "everysec":
-            self._lose(self._file.last_mark_s(), now_s())
+            self._lose(self._file.holds_until_s(), now_s())
 
     async def fail_power(self) -> float:
         """SIGKILL; with everysec the last second of its file is gone. Restarted. Since when it may have lost."""
@@ -107,10 +108,18 @@ class ServerNode:
         since_s = killed_s = now_s()
         if self._fsync == "everysec":
             self._file.cut(killed_s - LOST_S)
-            since_s = self._file.last_mark_s()
+            since_s = self._file.holds_until_s()
             self._lose(since_s, killed_s)
         await self.restart()
         return since_s
+
+    async def rewrite(self) -> None:
+        """Its append-only file is written anew. Returns when that is done; what it held before stays."""
+        asked_s = now_s()
+        await self.client.bgrewriteaof()
+        await eventually(self._has_rewritten, LOADED_WITHIN_S, lambda: f"{self.name} does not rewrite its file")
+        self._file.begin(asked_s)
+        await self._mark()
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing is answered."""
@@ -139,11 +148,11 @@ class ServerNode:
             shutil.move(path, keep / path.name)
         await asyncio.to_thread(self._server.stop)
 
-    async def _begin(self) -> None:
+    async def _begin(self, started_s: float) -> None:
         if self._noting is not None and not self._noting.done():
             return
         self.version = self.version or (await self._info("server"))["redis_version"]
-        self._file.begin(now_s())
+        self._file.begin(started_s)
         await self._mark()
         self._noting = asyncio.create_task(self._note())
 
@@ -181,6 +190,13 @@ class ServerNode:
     async def _info(self, section: str) -> dict[str, Any]:
         told: dict[str, Any] = await self._marker.info(section)
         return told
+
+    async def _has_rewritten(self) -> bool:
+        try:
+            told = await self._info("persistence")
+        except (RedisError, OSError):
+            return False
+        return not (told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
 
     async def _has_loaded(self) -> bool:
         try:
