@@ -121,7 +121,7 @@ def main() -> None:
 def recall(call: Call) -> Memory | None:
     """What is remembered of such a call."""
     try:
-        with open(f"{HERE}/memory/{call.key}", "rb") as file:
+        with open(f"{HERE}/memory/known/{call.key}", "rb") as file:
             memory: Memory = marshal.loads(file.read())  # noqa: S302 - written by this program
     except FileNotFoundError:
         return None
@@ -139,10 +139,10 @@ def remember(call: Call, memory: Memory) -> None:
     content = marshal.dumps(memory)
     if len(content) > BLANK_BYTES:
         return
-    for name in os.listdir(f"{HERE}/blank"):
-        mine = f"{HERE}/claimed-{os.getpid()}"
+    for name in os.listdir(f"{HERE}/memory/blank"):
+        mine = f"{HERE}/memory/claimed-{os.getpid()}"
         try:
-            os.rename(f"{HERE}/blank/{name}", mine)
+            os.rename(f"{HERE}/memory/blank/{name}", mine)
         except FileNotFoundError:
             continue  # another call was faster
         descriptor = os.open(mine, os.O_RDWR)
@@ -150,7 +150,7 @@ def remember(call: Call, memory: Memory) -> None:
             mapped[:] = content
         os.ftruncate(descriptor, len(content))
         os.close(descriptor)
-        os.rename(mine, f"{HERE}/memory/{call.key}")
+        os.rename(mine, f"{HERE}/memory/known/{call.key}")
         return
 
 

@@ -32,8 +32,8 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Program:
     """A stand-in and what it may start, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = stand_in(folder)
+    def __init__(self, folder: Path, kept: Path | None = None) -> None:
+        self.path = stand_in(folder, kept=kept)
         self.home = self.path.parent
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -45,7 +45,7 @@ class Program:
         self.replace_real(Path("/bin/false"))
 
     def memory(self) -> list[str]:
-        return sorted(path.name for path in (self.home / "memory").iterdir())
+        return sorted(path.name for path in (self.home / "memory" / "known").iterdir())
 
     def start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -132,6 +132,15 @@ def test_a_source_is_known_by_its_content_wherever_it_lies(program: Program, sam
     program.lose_real()
     assert run(program.path, converting(tmp_path / "b", tmp_path / "b.mp3")) == first
     assert run(program.path, converting(tmp_path / "c", tmp_path / "c.mp3"))[0] == 1
+
+
+def test_a_memory_may_be_kept_for_the_next_run(samples: Path, tmp_path: Path) -> None:
+    call = probing(samples / "tone.mp3")
+    first = run(Program(tmp_path / "1", tmp_path / "kept").path, call)
+    second = Program(tmp_path / "2", tmp_path / "kept")
+    second.lose_real()
+    assert run(second.path, call) == first
+    assert first[0] == 0
 
 
 def test_the_native_probe_sees_no_difference(program: Program, samples: Path) -> None:
