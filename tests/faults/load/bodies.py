@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.media.task import Body, JobSpec, Progress, encode
+from actors.media.task import Body, JobSpec, Progress, Result, StoredOutput, encode
 from tests.faults.plan import Step
 
 STAGES = tuple(f"step{number}" for number in range(1, 6))
@@ -22,9 +22,14 @@ class ScriptedInput(Body, frozen=True, kw_only=True):
     fences: tuple[str, ...] = ()
 
 
-class ScriptedResult(Body, frozen=True, kw_only=True):
-    """The `result`: the fence of every step, in order, so that it is known whose work was used."""
+class ScriptedResult(Result, frozen=True, kw_only=True):
+    """The `result`: the fence of every step, in order, so that it is known whose work was used.
 
+    To the gateway it is that of a media job without files.
+    """
+
+    path: str = "scripted"
+    outputs: tuple[StoredOutput, ...] = ()
     fences: tuple[str, ...]
 
 
