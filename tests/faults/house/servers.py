@@ -151,7 +151,6 @@ class ServerNode:
     async def _begin(self, started_s: float) -> None:
         if self._noting is not None and not self._noting.done():
             return
-        self.version = self.version or (await self._info("server"))["redis_version"]
         self._file.begin(started_s)
         await self._mark()
         self._noting = asyncio.create_task(self._note())
@@ -164,9 +163,10 @@ class ServerNode:
 
     async def _stop_noting(self) -> None:
         if self._noting is not None:
-            self._noting.cancel()
-            await asyncio.gather(self._noting, return_exceptions=True)
-            self._noting = None
+            noting, self._noting = self._noting, None
+            noting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await noting
 
     async def _mark(self) -> None:
         """A server that does not answer is not marked: what is then in doubt begins earlier."""
@@ -200,10 +200,12 @@ class ServerNode:
 
     async def _has_loaded(self) -> bool:
         try:
-            return not (await self._info("persistence"))["loading"]
+            told = await self._info("all")
         except (RedisError, OSError):
             assert self.alive, f"{self.name} ended when it was started"
             return False
+        self.version = told["redis_version"]
+        return not told["loading"]
 
 
 class Servers:
