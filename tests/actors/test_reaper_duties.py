@@ -18,6 +18,7 @@ from actors.kernel.items import Commit, End
 from actors.kernel.pauses import Pauses
 from actors.kernel.presence import KEYS as PRESENCE
 from actors.kernel.presence import WorkerFacts
+from actors.kernel.scripts import Scripts
 from actors.kernel.system_scripts import SystemScripts
 from actors.reaper.lanes import LONGEST_GAP_S, Absence, Lanes
 from actors.reaper.leases import Leases
@@ -72,6 +73,14 @@ class TestConsumers:
         assert await names(world, inbox) == {"tester", "busy"}
         pending = await world.client.xpending(inbox, "rw")
         assert pending["pending"] == 1, "the job that runs is still held"
+
+    async def test_one_that_got_work_since_it_was_listed_stays(self, world: World) -> None:
+        inbox = world.keys.inbox("fetch", "cpu", "normal")
+        await world.submit()
+        await world.take()
+        scripts = Scripts(world.client, world.options)
+        assert await scripts.call("drop_consumers", world.keys, [inbox], ["tester"]) == []
+        assert await names(world, inbox) == {"tester"}
 
     async def test_an_inbox_that_is_not_there_is_left_alone(self, world: World) -> None:
         consumers = Consumers(world.client, world.partitions, world.options)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,24 @@ async def test_store_publishes_nothing_that_is_not_what_was_verified(storage: Lo
         await Store(storage).handle(task)
     assert caught.value.code == "OUTPUT_INVALID"
     assert not await storage.exists(f"out/{JOB}")
+
+
+async def test_store_writes_no_manifest_before_every_file_is_there(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_or_copy = LocalStorage.link_or_copy
+    published: list[bool] = []
+
+    async def look_and_link(self: LocalStorage, source: str, target: str, *others: Any) -> None:
+        published.append(await self.exists(f"out/{JOB}/{FENCE}/manifest.json"))
+        await link_or_copy(self, source, target, *others)
+        published.append(await self.exists(f"out/{JOB}/{FENCE}/manifest.json"))
+
+    monkeypatch.setattr(LocalStorage, "link_or_copy", look_and_link)
+    task, _ = make_task("store", JobSpec(source=ADDRESS, format="mp3"), await store_input(storage))
+    await Store(storage).handle(task)
+    assert published == [False, False]
+    assert await storage.exists(f"out/{JOB}/{FENCE}/manifest.json")
 
 
 async def test_two_leases_of_store_never_write_the_same_path(storage: LocalStorage) -> None:

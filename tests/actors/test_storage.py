@@ -127,3 +127,17 @@ async def test_an_upload_without_a_whole_record_is_none(storage: LocalStorage) -
     assert await read_upload(storage, "../../etc/passwd") is None
     await storage.write_atomic(f"uploads/{upload}/meta.json", b"{")
     assert await read_upload(storage, upload) is None
+
+
+async def test_a_write_that_fails_leaves_what_was_there(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await storage.write_atomic("out/j/1/manifest.json", b"{}")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="No space left"):
+            await storage.write_atomic("out/j/1/manifest.json", b"[]")
+    assert await storage.read("out/j/1/manifest.json") == b"{}"
+    assert [path.name for path in storage.local_path("out/j/1").iterdir()] == ["manifest.json"]

@@ -103,6 +103,25 @@ async def test_a_feed_that_cannot_be_continued_is_told(
     assert pump.holes == 1
 
 
+async def test_what_was_read_before_a_hole_was_found_is_not_handed_on(
+    gateway: GatewayService, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pump stands behind it already: it would be told out of order, or under the name of another feed."""
+    await worker.submit()
+    pump = gateway.context.pump
+    await eventually(lambda: pump.events == 1)
+    async with _paused(gateway, monkeypatch):
+        await _trim(redis_client, worker)
+        await worker.submit()
+    await eventually(lambda: pump.holes == 1)
+    listener = Listener()
+    job = worker.partitions.new_id("default")
+    gateway.context.hub.watch(job_topic(job), listener)
+    await worker.submit(job=job)
+    await eventually(lambda: len(listener.heard) == 1)
+    assert pump.events == 2
+
+
 async def test_nothing_is_lost_when_only_old_events_were_trimmed(
     gateway: GatewayService, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, open_stream: OpenStream
 ) -> None:

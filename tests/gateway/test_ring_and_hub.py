@@ -104,3 +104,13 @@ def test_a_broken_watcher_does_not_keep_the_others_from_hearing() -> None:
     hub.pulse(pulse(1, 5.0))
     assert [len(watcher.heard) for watcher in watchers] == [2, 0, 2]
     assert watchers[1].aborted
+
+
+def test_a_hole_empties_the_ring_of_its_partition() -> None:
+    """What comes after it does not continue what came before, so memory must not say that it does."""
+    hub = Hub({"00": Ring(10, 10_000), "01": Ring(10, 10_000)})
+    hub.event(event(1))
+    hub.event(event(1, job="j01-b", partition="01"))
+    hub.lose("00")
+    assert hub.ring("00").since("j00-a", "e1", "1001-0") is None
+    assert hub.ring("01").since("j01-b", "e1", "1001-0") is not None

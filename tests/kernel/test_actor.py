@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from actors.kernel import Done, Next, Result, State, Task
+from actors.kernel import Done, Next, Result, State, Task, execution
 from actors.kernel.scripts import text
+from tests.kernel.cases.hands import Hands, lose_leases
 from tests.kernel.stages import Installation, Scripted, done, eventually, forever
 
 
@@ -207,3 +208,59 @@ async def test_ended_work_leaves_only_what_has_an_owner(house: Installation) -> 
     assert set(lengths.values()) == {0}
     for name in (house.keys.leases, house.keys.due, house.keys.active):
         assert await house.client.zcard(name) == 0
+
+
+async def test_time_in_which_the_worker_was_stopped_is_no_stall(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing could move while the whole process stood still, as it does in a suspended machine."""
+    monkeypatch.setattr(execution, "LOOK_S", 0.1)
+
+    def stand_still() -> None:
+        time.sleep(0.8)
+
+    async def work(task: Task) -> Result:
+        await asyncio.sleep(0.15)
+        stand_still()
+        await asyncio.sleep(0.1)
+        return Done(b"{}")
+
+    async with house.running(house.actor(Scripted(work), stall_timeout_s=0.6)):
+        seen = await house.until(await house.submit(), State.COMPLETED, State.DELAYED)
+    assert seen.state == State.COMPLETED
+
+
+async def test_returned_work_is_started_first(house: Installation) -> None:
+    hands = Hands(house)
+    returned = await house.submit()
+    await hands.release(await hands.take_one())
+    others = [await house.submit() for _ in range(3)]
+    handler = Scripted(done)
+    async with house.running(house.actor(handler, concurrency=1)):
+        for job in others:
+            await house.until(job, State.COMPLETED)
+    assert handler.started[0][0] == returned
+
+
+async def test_nothing_is_taken_beside_a_suspect(house: Installation) -> None:
+    """It has cost two workers; what ran beside it would be charged with the third."""
+    suspect = await house.submit()
+    await house.client.hset(house.keys.job(suspect), "crashes", 1)
+    await Hands(house).take_one()
+    assert await lose_leases(house, suspect) == {suspect: "requeued"}
+    go_on, started = asyncio.Event(), asyncio.Event()
+
+    async def work(task: Task) -> Result:
+        if task.job == suspect:
+            await go_on.wait()
+        else:
+            started.set()
+        return Done(b"{}")
+
+    async with house.running(house.actor(Scripted(work), concurrency=4)):
+        await house.until(suspect, State.RUNNING)
+        other = await house.submit()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(started.wait(), 0.3)
+        go_on.set()
+        await house.until(other, State.COMPLETED)

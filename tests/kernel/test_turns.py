@@ -74,6 +74,18 @@ async def test_who_has_begun_goes_before_who_has_not(house: Installation) -> Non
     assert (await hands.take_one()).job == grants[0].job
 
 
+async def test_who_has_begun_goes_before_who_is_more_important(house: Installation) -> None:
+    """The window is full, so the next stage of a job of low priority waits behind it: it keeps its slot meanwhile."""
+    begun = await submit(house, "low")
+    hands = Hands(house)
+    grant = await hands.take_one()
+    jobs = [await submit(house, "high") for _ in range(3)]
+    await hands.worker.commit("00", [commit_of(grant, "a")])
+    assert await states(house, *jobs, begun) == ["queued", "queued", "held", "held"]
+    await hands.take_one()
+    assert await states(house, *jobs[1:], begun) == ["queued", "held", "queued"]
+
+
 async def test_a_limit_that_is_raised_gives_turns_at_once(house: Installation) -> None:
     await house.keeper.set_limit("t", 1)
     jobs = [await submit(house) for _ in range(2)]
@@ -140,3 +152,11 @@ async def test_a_job_leaves_a_deserted_lane_only_if_it_may(house: Installation) 
     assert repairs == {movable: "lane"}
     assert [grant.job for grant in await hands.take(stage="b")] == [movable]
     assert (await house.read(fixed)).lane == "gpu"
+
+
+async def test_a_limit_that_is_lowered_counts_for_what_waits(house: Installation) -> None:
+    """Two hints lie in the inbox already: one call that wants both starts one."""
+    jobs = [await submit(house) for _ in range(2)]
+    await house.keeper.set_limit("t", 1)
+    assert [grant.job for grant in await Hands(house).take(2)] == jobs[:1]
+    assert await states(house, *jobs) == ["running", "held"]

@@ -198,3 +198,13 @@ async def test_case_32_every_event_of_a_short_job_is_in_the_feed_and_in_its_log(
         assert [entry.rev for entry in log] == list(range(1, len(log) + 1))
         assert [entry.id for entry in log] == feed[job]
         assert (log[-1].type, log[-1].id) == ("job.completed", (await house.read(job)).last_event)
+
+
+async def test_a_lost_job_past_its_deadline_is_not_queued_again(house: Installation) -> None:
+    """The reaper may meet it before `expire` does: it ends there and then, and is charged no crash."""
+    job = await house.submit()
+    await Hands(house).take_one()
+    await house.client.hset(house.keys.job(job), "deadline", 1)
+    assert await lose_leases(house, job) == {job: "expired"}
+    seen = await house.read(job)
+    assert (seen.state, seen.crashes) == (State.EXPIRED, 0)

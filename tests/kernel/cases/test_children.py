@@ -267,3 +267,14 @@ async def test_beats_of_siblings_in_one_list_raise_their_parent_once(house: Inst
     for _ in range(3):
         await home.nursery.worker.beat("00", beats)
     assert (await house.read(home.job)).percent == 35.0
+
+
+async def test_a_row_that_is_closed_is_not_closed_again(house: Installation) -> None:
+    """A child that was counted as ended while its hash was gone ends once more: the other one is still waited for."""
+    home = Home(house)
+    counted, other = await home.begin(2)
+    await house.client.hset(house.keys.kids(home.job), mapping={"1": "failed ", "open": 1})
+    assert await home.nursery.commit(counted) == End.OK
+    assert await home.state() == State.WAITING
+    assert await home.nursery.commit(other) == End.OK
+    assert await home.state() == State.QUEUED

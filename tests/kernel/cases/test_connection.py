@@ -214,3 +214,14 @@ async def test_case_24_scripts_that_are_forgotten_between_any_two_calls(
             assert (seen.takes, seen.attempt, seen.crashes) == (2, 1, 0)
     info = await direct.client.info("errorstats")
     assert info["errorstat_NOSCRIPT"]["count"] > 20
+
+
+async def test_the_doorbell_rings_for_what_came_before_it_listened(house: Installation) -> None:
+    """Between a take that found nothing and the doorbell there is a moment; what comes then rings at once."""
+    bell = Doorbell(house.redis_options)
+    inbox = house.keys.inbox("a", "cpu", "normal")
+    taken = await Hands(house).worker.take("00", [inbox], 1, "n1")
+    await house.submit()
+    async with asyncio.timeout(doorbell.BLOCK_S / 2):
+        assert await bell.ring(taken.bells) == {inbox}
+    await bell.close()

@@ -236,3 +236,15 @@ async def test_an_end_that_was_refused_is_refused_again(house: Installation, nam
     grant = await hands.take_one()
     await _taken_again(house, hands, grant)
     assert [await ending(hands, grant) for _ in range(3)] == [End.FENCED] * 3
+
+
+async def test_a_worker_that_was_reaped_gives_its_job_no_children(house: Installation) -> None:
+    """Its end would still be accepted; children are for whoever takes the job next."""
+    hands = Hands(house)
+    job = await house.submit()
+    grant = await hands.take_one()
+    await lose_leases(house, job)
+    before = await contents(house.client)
+    child = Child(number=1, stage="a", spec=b"{}", input=b"{}")
+    assert (await hands.worker.spawn("00", Spawn(grant.job, grant.fence, (child,)))).status == End.FENCED
+    assert await contents(house.client) == before

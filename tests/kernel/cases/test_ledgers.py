@@ -8,6 +8,7 @@ import pytest
 
 from actors.kernel import Child, Done, Fail, KernelOptions, Result, Spawn, State, Submission, Task, end_tasks
 from actors.kernel.keys import GROUP
+from tests.kernel.cases.contents import contents
 from tests.kernel.cases.hands import REASON, Hands, commit_of
 from tests.kernel.stages import Installation, Scripted, server_ms
 
@@ -150,3 +151,18 @@ async def _lose(house: Installation, name: str) -> None:
                 await house.client.xtrim(inbox, maxlen=0, approximate=False)
         case _:
             await house.client.delete(house.keys.root + name)
+
+
+async def test_a_round_repairs_nothing_that_is_whole(redis_url: str) -> None:
+    """Nor does it write anything: a round over a healthy partition leaves it identical to the byte."""
+    house = Installation(redis_url, KernelOptions(lease_s=30))
+    hands = Hands(house)
+    running, delayed, queued, held = [await house.submit() for _ in range(4)]
+    await hands.take_one()
+    await hands.fail(await hands.take_one())
+    states = [(await house.read(job)).state for job in (running, delayed, queued, held)]
+    assert states == ["running", "delayed", "queued", "held"]
+    before = await contents(house.client)
+    assert (await house.keeper.reconcile("00", "0"))[1] == {}
+    assert await contents(house.client) == before
+    await house.client.aclose()

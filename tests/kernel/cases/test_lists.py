@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from actors.kernel import Beat, Grant, Release, Submission
+from actors.kernel.keys import Priority
 from tests.kernel.cases.contents import normal_form
 from tests.kernel.cases.hands import INBOXES, REASON, Hands, commit_of, fail_of, lose_leases
 from tests.kernel.stages import Installation
@@ -80,3 +81,11 @@ async def test_the_same_inbox_twice_in_one_take(house: Installation) -> None:
     second = (await hands.worker.take("00", inboxes, 5, "n2")).grants
     assert [grant.job for grant in (*first, *second)] == jobs
     assert (len(first), len(second)) == (5, 2)
+
+
+async def test_never_more_than_wanted_over_several_inboxes(house: Installation) -> None:
+    """What one inbox gave is not asked for again in the next one."""
+    for number in range(5):
+        priority: Priority = "normal" if number < 2 else "low"
+        await house.submitter.submit(Submission(tenant="t", stage="a", spec=b"{}", input=b"{}", priority=priority))
+    assert [len(await Hands(house).take(3)) for _ in range(2)] == [3, 2]

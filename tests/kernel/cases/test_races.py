@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from actors.kernel import End, Grant, State, read_log
-from tests.kernel.cases.hands import ENDINGS, Hands
+from actors.kernel import End, Grant, Pulse, State, read_log
+from tests.kernel.cases.hands import ENDINGS, Hands, lose_leases
 from tests.kernel.stages import Installation
 
 Step = Literal["end", "beat", "cancel", "reap", "take", "end of the other"]
@@ -169,3 +169,31 @@ async def test_a_crash_is_given_back_once(house: Installation, beats: int) -> No
         await hands.beat(grants[1])
         await hands.beat(grants[0])
     assert (await house.read(job)).crashes == 1
+
+
+async def test_only_the_fence_that_was_reaped_last_is_late(house: Installation) -> None:
+    """Two workers were given up one after the other: the second may still end the job, the first may not."""
+    first, second = Hands(house, "first"), Hands(house, "second")
+    job = await house.submit()
+    grants = []
+    for hands in (first, second):
+        grants.append(await hands.take_one())
+        assert await lose_leases(house, job) == {job: "requeued"}
+    assert await first.commit(grants[0]) == End.FENCED
+    assert await second.commit(grants[1]) == End.LATE
+
+
+@pytest.mark.parametrize("word", ["beat", *sorted(ENDINGS)])
+async def test_a_job_that_spent_its_crashes_accepts_no_late_word(house: Installation, word: str) -> None:
+    """Its last reap was its end: nothing that its last worker says brings it back, or ends it otherwise."""
+    hands = Hands(house)
+    job = await house.submit()
+    grant = await hands.take_one()
+    await house.client.hset(house.keys.job(job), "crashes", house.options.crash_budget - 1)
+    assert await lose_leases(house, job) == {job: "failed"}
+    after = await house.read(job)
+    if word == "beat":
+        assert await hands.beat(grant, 50.0) == Pulse.FENCED
+    else:
+        assert await ENDINGS[word](hands, grant) in (End.FENCED, End.ALREADY)
+    assert await house.read(job) == after

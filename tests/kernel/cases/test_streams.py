@@ -11,7 +11,7 @@ import structlog
 from actors.kernel import Done, End, KernelOptions, Pulse, Result, State, Task
 from actors.kernel.keys import GROUP
 from actors.kernel.scripts import LUA, text
-from tests.kernel.cases.hands import Hands, lose_leases
+from tests.kernel.cases.hands import ENDINGS, Hands, lose_leases
 from tests.kernel.cases.reaping import reaping
 from tests.kernel.cases.worker_process import submit, until_started, worker_processes
 from tests.kernel.stages import Installation, Scripted, done, eventually, server_ms
@@ -242,6 +242,17 @@ async def test_a_stream_that_began_anew_may_give_an_old_id_to_a_new_hint(house: 
     assert (await hands.take_one()).job == job
 
 
+@pytest.mark.parametrize("name", sorted(ENDINGS))
+async def test_the_end_of_a_lease_leaves_nothing_pending(house: Installation, name: str) -> None:
+    """However it ends: its entry is neither in the stream nor in the group's list any more."""
+    hands = Hands(house)
+    await house.submit()
+    inbox = house.keys.inbox("a", "cpu", "normal")
+    assert await ENDINGS[name](hands, await hands.take_one()) == End.OK
+    assert await house.client.xlen(inbox) == 0
+    assert [group["pending"] for group in await house.client.xinfo_groups(inbox)] == [0]
+
+
 async def test_the_hint_of_a_job_that_ended_wakes_nobody_up(house: Installation) -> None:
     """A stream that came back with old entries, as from an old copy of the data, holds stale hints: all are dropped."""
     hands = Hands(house)
@@ -257,3 +268,24 @@ async def test_the_hint_of_a_job_that_ended_wakes_nobody_up(house: Installation)
         return await house.client.xlen(inbox) == 0
 
     await eventually(dropped)
+
+
+async def test_the_same_entry_id_in_another_inbox_starts_nothing(house: Installation) -> None:
+    """Ids of two streams have nothing to do with each other: a hint that lies elsewhere under the same id is stale."""
+    hands = Hands(house)
+    job = await house.submit("b")
+    entry = await house.client.hget(house.keys.job(job), "entry") or b""
+    await house.client.xadd(house.keys.inbox("a", "cpu", "normal"), {"job": job}, id=entry)
+    assert await hands.take() == []
+    assert (await hands.take_one("b")).job == job
+
+
+async def test_an_entry_that_names_another_job_is_no_hint(house: Installation) -> None:
+    """The same after a stream was lost and began anew: the id is there again, and names somebody else."""
+    job = await house.submit()
+    inbox = house.keys.inbox("a", "cpu", "normal")
+    entry = await house.client.hget(house.keys.job(job), "entry") or b""
+    await house.client.delete(inbox)
+    await house.client.xadd(inbox, {"job": "j00-another"}, id=entry)
+    assert (await house.keeper.reconcile("00", "0"))[1] == {job: "hint"}
+    assert (await Hands(house).take_one()).job == job

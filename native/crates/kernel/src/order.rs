@@ -74,6 +74,19 @@ mod tests {
     }
 
     #[test]
+    fn returned_work_is_read_first() {
+        let partitions = Partitions::new(1);
+        for _ in 0..20 {
+            let inboxes = inboxes(partitions.keys(0), "a", "cpu", "");
+            assert_eq!(
+                inboxes[..2],
+                ["rw:{p00}:in:a:cpu:again", "rw:{p00}:in:a:cpu:alone"]
+            );
+            assert_eq!(inboxes.len(), 5);
+        }
+    }
+
+    #[test]
     fn a_quarantine_worker_reads_its_own_inbox() {
         let partitions = Partitions::new(1);
         let inboxes = inboxes(partitions.keys(0), "a", "gpu", "bay");
