@@ -65,9 +65,12 @@ class Sources:
                 return web.Response(status=503, text="not now")
             if serving == "broken" and times == 0:
                 file.cuts.append(len(data) // 2)
-            if serving == "trickled" and "Range" not in request.headers:
-                return await _trickle(request, data, kind, random.Random(key).uniform(*TRICKLES_S))
-            return await file(request)
+            try:
+                if serving == "trickled" and "Range" not in request.headers:
+                    return await _trickle(request, data, kind, random.Random(key).uniform(*TRICKLES_S))
+                return await file(request)
+            except ConnectionError:
+                return web.Response(status=500)  # the worker was killed, so nobody reads this
 
         return answer
 

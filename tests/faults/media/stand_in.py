@@ -27,6 +27,10 @@ LONG_S = (2.0, 4.0)
 STEPS = 12
 """In how many parts the output of a long one appears."""
 
+TICK_S, MOST_TICKS = 0.25, 80
+"""While the real one works for the first time, its progress is not passed on but it is told that it moves: a busy
+machine may take long. The bound leaves a real one that hangs to the stall watchdog."""
+
 BLANK_BYTES = 8 << 20
 _HEAD_BYTES = 64 << 10
 """The title stands in the first bytes of a file."""
@@ -167,11 +171,20 @@ def _run_real(call: Call) -> Memory:
         if os.getppid() != me:
             os._exit(127)
 
-    finished = subprocess.run(
+    process = subprocess.Popen(
         [f"{HERE}/real", *call.arguments],
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, preexec_fn=die_together,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_together,
     )  # fmt: skip
-    status, stdout, stderr = finished.returncode, finished.stdout, finished.stderr
+    ticks = MOST_TICKS if "-progress" in call.arguments else 0
+    for tick in range(ticks):
+        try:
+            stdout, stderr = process.communicate(timeout=TICK_S)
+            break
+        except subprocess.TimeoutExpired:
+            _write(1, b"out_time_us=%d\nprogress=continue\n" % tick)
+    else:
+        stdout, stderr = process.communicate()
+    status = process.returncode
     for path, name in call.names():
         stdout, stderr = stdout.replace(path, name), stderr.replace(path, name)
     outputs = []

@@ -174,6 +174,21 @@ def test_a_kill_in_the_middle_leaves_nothing_behind(program: Program, samples: P
     assert len(program.memory()) == 1
 
 
+def test_it_moves_while_the_real_one_works(program: Program, samples: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    waiting = tmp_path / "waiting"
+    waiting.write_text(f"#!/bin/sh\nread line < {gate}\necho progress=end\necho done > {tmp_path}/out.mp3\n")
+    waiting.chmod(0o755)
+    program.replace_real(waiting)
+    process = program.start(converting(samples / "tone.wav", tmp_path / "out.mp3"))
+    assert process.stdout is not None
+    assert [_next_time(process.stdout) for _ in range(2)] == [0, 1]
+    gate.write_text("go\n")
+    assert process.stdout.read().endswith(b"progress=end\n")
+    assert process.wait() == 0
+
+
 def test_what_comes_from_the_machine_is_not_remembered(program: Program, samples: Path, tmp_path: Path) -> None:
     call = converting(samples / "tone.wav", tmp_path / "out.mp3")
     assert run(program.path, call, limit_bytes=1000)[0] == -signal.SIGXFSZ
