@@ -135,12 +135,13 @@ class House:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         for proxy in self._proxies():
-            with contextlib.suppress(AttributeError):
-                await proxy.stop()
-        await self._servers.close()
-        if self.disk is not None:
-            self.disk.close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+            await proxy.stop()
+        try:
+            await self._servers.close()
+        finally:
+            if self.disk is not None:
+                self.disk.close()
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def exchange(self) -> None:
         """Gives workers of one release to another. There is only one yet: see `releases`."""

@@ -73,6 +73,8 @@ class ServerNode:
         self._file = AppendOnlyFile(server.directory, key)
         self._noting: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
+        self._spawning: asyncio.Future[None] | None = None
+        """A thread that starts it goes on when nobody waits for it any more."""
 
     @property
     def pid(self) -> int | None:
@@ -89,7 +91,8 @@ class ServerNode:
         async with self._starting:
             started_s = now_s()
             if not self.alive:
-                await asyncio.to_thread(self._server.start)
+                self._spawning = asyncio.ensure_future(asyncio.to_thread(self._server.start))
+                await asyncio.shield(self._spawning)
             await eventually(self._has_loaded, LOADED_WITHIN_S, lambda: f"{self.name} does not load its file")
             await self._begin(started_s)
 
@@ -137,20 +140,21 @@ class ServerNode:
 
     async def close(self, keep: Path) -> None:
         """Ends it; its append-only files go to `keep`."""
-        with contextlib.suppress(RedisError, OSError):
-            await self.client.aclose()
-            await self._marker.aclose()
-        await self._stop_noting()
-        if self.alive:
-            await asyncio.to_thread(self._server.kill)
-        for path in self._server.directory.glob("appendonly*"):
-            keep.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, keep / path.name)
-        await asyncio.to_thread(self._server.stop)
+        try:
+            await self._end()
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await self.client.aclose()
+                await self._marker.aclose()
+            for path in self._server.directory.glob("appendonly*"):
+                keep.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, keep / path.name)
+            await asyncio.to_thread(self._server.stop)
 
     async def _begin(self, started_s: float) -> None:
         if self._noting is not None and not self._noting.done():
             return
+        await self._stop_noting()
         self._file.begin(started_s)
         await self._mark()
         self._noting = asyncio.create_task(self._note())
@@ -164,9 +168,12 @@ class ServerNode:
     async def _stop_noting(self) -> None:
         if self._noting is not None:
             noting, self._noting = self._noting, None
-            noting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await noting
+            while not noting.done():
+                # A client whose connection breaks at this moment swallows a cancellation.
+                noting.cancel()
+                await asyncio.wait({noting}, timeout=NOTED_EVERY_S)
+            if not noting.cancelled():
+                noting.result()
 
     async def _mark(self) -> None:
         """A server that does not answer is not marked: what is then in doubt begins earlier."""
@@ -175,10 +182,12 @@ class ServerNode:
                 await self._marker.eval(MARK_SCRIPT, 1, self._file.mark_key, repr(now_s()))
 
     async def _end(self) -> None:
+        if self._spawning is not None:
+            await asyncio.wait({self._spawning})
         self._signal(signal.SIGKILL)
-        await self._stop_noting()
         if self._server.process is not None:
             await asyncio.to_thread(self._server.process.wait)
+        await self._stop_noting()
 
     def _lose(self, since_s: float, at_s: float) -> None:
         self._journal.add(TailLost(at_s=at_s, server=self.name, since_s=since_s))
@@ -216,6 +225,7 @@ class Servers:
         folder.mkdir(parents=True)
         self._folder = folder
         self._cluster: Cluster | None = None
+        self._forming: asyncio.Future[None] | None = None
         arguments = [
             "--appendonly", "yes", "--appendfsync", fsync, "--aof-use-rdb-preamble", "no",
             "--auto-aof-rewrite-percentage", "0", "--aof-load-truncated", "yes", "--maxmemory-policy", "noeviction",
@@ -243,7 +253,8 @@ class Servers:
 
     async def start(self) -> None:
         if self._cluster is not None:
-            await asyncio.to_thread(self._cluster.start)
+            self._forming = asyncio.ensure_future(asyncio.to_thread(self._cluster.start))
+            await asyncio.shield(self._forming)
         for node in self.nodes:
             await node.restart()
 
@@ -256,8 +267,9 @@ class Servers:
         await eventually(self._are_well, LOADED_WITHIN_S, lambda: "the servers are not well")
 
     async def close(self) -> None:
-        for node in self.nodes:
-            await node.close(self._folder / node.name)
+        if self._forming is not None:
+            await asyncio.wait({self._forming})
+        await asyncio.gather(*(node.close(self._folder / node.name) for node in self.nodes))
 
     async def _are_well(self) -> bool:
         try:
