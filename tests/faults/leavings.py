@@ -13,6 +13,8 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Its hash; bodies as text."""
     log: list[dict[str, Any]]
     """Its durable events: id, type, job, rev, at (server ms), data."""
+    kids: dict[str, str] = {}
+    """Its hash of children, where it has any."""
 
 
 class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,4 +52,10 @@ class Leavings(msgspec.Struct, frozen=True, kw_only=True):
     processes: dict[int, str] = {}
     """What still ran after the end: process id to command line."""
     log_errors: list[dict[str, Any]] = []
-    """Lines of level error or above in the logs of the role processes."""
+    """Lines of level error or above in the logs of the role processes, with `process`; other lines as `text`."""
+    servers: dict[str, str] = {}
+    """Partition to the server that holds it, where there are several."""
+    digests: dict[str, str] = {}
+    """SHA-256 of each file of `files` under out/."""
+    unquiet: list[str] = []
+    """What had not come to rest when patience was over, in words."""
