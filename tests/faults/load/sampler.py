@@ -40,12 +40,16 @@ class Sampler:
         client = connect(RedisOptions(url=self._house.url), connections=2)
         try:
             while True:
-                for tenant, limit in TENANT_LIMITS.items():
-                    with contextlib.suppress(RedisError, OSError):
-                        await self._look(client, tenant, limit)
+                with contextlib.suppress(RedisError, OSError):
+                    await self.look(client)
                 await asyncio.sleep(SAMPLE_S)
         finally:
             await client.aclose()
+
+    async def look(self, client: redis.asyncio.Redis) -> None:
+        """One sample of every tenant. Errors of the connection pass."""
+        for tenant, limit in TENANT_LIMITS.items():
+            await self._look(client, tenant, limit)
 
     async def _look(self, client: redis.asyncio.Redis, tenant: str, limit: int) -> None:
         partitions = self._house.partitions
