@@ -101,10 +101,10 @@ def _worker(role: str, settings: Settings) -> list[Service]:
     if role == "fetch":
         egress_of(settings)
         limits = Limits(redis_options(settings), settings.limits, kernel_options(settings))
-        fetch = Fetch(storage, settings.fetch, settings.media, settings.egress, limits)
+        fetch = Fetch(storage, settings.fetch, settings.media, settings.egress, limits, settings.storage.min_free_bytes)
         return [limits, *_announced(fetch, settings)]
     if role == "store":
-        return _announced(Store(storage), settings)
+        return _announced(Store(storage, settings.storage.min_free_bytes), settings)
     return _announced(Notify(notify_log(settings)), settings)
 
 

@@ -72,9 +72,9 @@ class StorageSettings(Section, frozen=True):
     )
     results_s: Annotated[float, Meta(gt=0, description="life of published results")] = 2_592_000.0
     uploads_s: Annotated[float, Meta(gt=0, description="life of an upload no job needs")] = 86_400.0
-    min_free_bytes: Annotated[int, Meta(ge=0, description="free space below which nothing new is taken")] = (
-        2_147_483_648
-    )
+    min_free_bytes: Annotated[
+        int, Meta(ge=0, description="free space below which nothing new is taken and stages that write wait")
+    ] = 2_147_483_648
 
 
 class MediaSettings(Section, frozen=True):

@@ -1,6 +1,10 @@
-"""store: publishes verified files in a folder of its own, the manifest last. It never moves or deletes."""
+"""store: publishes verified files in a folder of its own, the manifest last.
+
+It never moves, and deletes nothing but that folder, where it could not finish it.
+"""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from actors.kernel import Done, Task
 from actors.media.errors import MediaError
@@ -20,6 +24,7 @@ from actors.media.task import (
 )
 from actors.storage import Storage
 from actors.storage.keys import MANIFEST, out_folder
+from actors.storage.room import Room
 
 _FACTS = OutputFacts.__struct_fields__
 
@@ -29,10 +34,19 @@ class Store:
 
     stage = "store"
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, min_free_bytes: int = 0) -> None:
         self._storage = storage
+        self._room = Room(min_free_bytes)
 
     async def handle(self, task: Task) -> Done:
+        try:
+            return await self._publish(task)
+        except Exception:
+            # Nothing names it, and a full disk would stay full with it.
+            await self._storage.delete(out_folder(task.job, task.fence))
+            raise
+
+    async def _publish(self, task: Task) -> Done:
         spec = read_spec(task.spec)
         given = read_body(StoreInput, task.input)
         folder = out_folder(task.job, task.fence)
@@ -40,10 +54,16 @@ class Store:
         stem = spec.name or stem_of(given.source_name or "")
         stored: list[StoredOutput] = []
         done = 0
+
+        def before_copy(target: Path, _: int) -> None:
+            # Asked once, for all of them: with the first copy the work has begun.
+            if done == 0:
+                self._room.check_now(target, total)
+
         for number, output in enumerate(given.outputs):
             await self._check(output)
             file = output.name if number == 0 else f"{number}-{output.name}"
-            await self._storage.link_or_copy(output.path, f"{folder}/{file}")
+            await self._storage.link_or_copy(output.path, f"{folder}/{file}", before_copy)
             stored.append(_stored(output, file, stem))
             done += output.size_bytes
             progress = Progress(stage=self.stage, bytes_done=done, bytes_total=total)

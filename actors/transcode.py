@@ -35,7 +35,7 @@ def native_settings(settings: Settings) -> dict[str, Any]:
         },
         "partitions": settings.redis.partitions,
         "kernel": msgspec.to_builtins(settings.kernel),
-        "storage": {"root": str(storage_root(settings))},
+        "storage": {"root": str(storage_root(settings)), "min_free_bytes": settings.storage.min_free_bytes},
         "ffmpeg": str(require_ffmpeg(settings.media)),
         "scratch_dir": str(settings.scratch_dir),
         "actor": {

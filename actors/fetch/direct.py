@@ -9,7 +9,7 @@ import hashlib
 import os
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,8 @@ _LOST_BYTES = 512 * 1024
 
 OnBytes = Callable[[int, int | None], None]
 """Called with the bytes that are here and their total, if known."""
+BeforeBody = Callable[[int], Awaitable[None]]
+"""Called with the bytes of the whole file, where the server tells them, before the first of them is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +93,19 @@ async def download(
     *,
     max_bytes: int,
     on_bytes: OnBytes,
+    before_body: BeforeBody,
     headers: Mapping[str, str] | None = None,
 ) -> Downloaded | NotAFile:
     """Write what the address holds to `target`, durable.
 
     Raises MediaError with the code of what went wrong; a code of class transient means that
-    several tries within this call did not help.
+    several tries within this call did not help. What `before_body` raises is passed on.
     """
     with target.open("wb") as file:
         state = _State(file)
         while True:
             try:
-                found = await _read(client, address, state, max_bytes, on_bytes, headers or {})
+                found = await _read(client, address, state, max_bytes, on_bytes, before_body, headers or {})
             except _Broken as broken:
                 await _pause(state, broken)
             except aiohttp.ClientError as error:
@@ -122,6 +125,7 @@ async def _read(
     state: _State,
     max_bytes: int,
     on_bytes: OnBytes,
+    before_body: BeforeBody,
     headers: Mapping[str, str],
 ) -> NotAFile | None:
     """One request. Returns when the body has arrived to its end."""
@@ -149,6 +153,8 @@ async def _read(
                 )
             if content is not Content.FILE:
                 return NotAFile(content)
+            if total is not None:
+                await before_body(total)
             await _keep(state, start, max_bytes)
         on_bytes(state.position, total)
         while piece := await _piece(response.content):

@@ -20,6 +20,7 @@ from actors.probe import probe
 from actors.settings import EgressSettings, FetchSettings, MediaSettings
 from actors.storage import Storage
 from actors.storage.keys import work_folder
+from actors.storage.room import Room
 
 MOST_BODY_BYTES = 60_000
 """Larger inputs of the next stage lose the streams that are not used; the kernel takes 64 KiB."""
@@ -40,10 +41,12 @@ class Fetch:
         media: MediaSettings,
         egress: EgressSettings,
         limits: Limits | None = None,
+        min_free_bytes: int = 0,
     ) -> None:
         self._limits = limits
         """How many sources are read at once from a site, over all workers; None: any number."""
         self._storage = storage
+        self._room = Room(min_free_bytes)
         self._fetch = fetch
         self._media = media
         self._allow = egress.allow
@@ -55,8 +58,8 @@ class Fetch:
         target = find_format(spec.format)
         quality = parse_quality(target, spec.quality)
         folder = work_folder(task.job, task.fence)
-        await self._storage.make_folder(folder)
         try:
+            await self._storage.make_folder(folder)
             source = await self._bring(task, given, folder, target, quality)
             found = await self._probe(task, given, source)
             check_limits(found, max_duration_s=self._media.max_duration_s, max_pixels=self._media.max_pixels)
@@ -75,7 +78,10 @@ class Fetch:
         if upload is not None:
             from actors.fetch.upload import bring_upload
 
-            return await bring_upload(self._storage, upload, task.tenant, f"{folder}/source", meter.update)
+            return await bring_upload(
+                self._storage, upload, task.tenant, f"{folder}/source", meter.update, self._room.check_now
+            )
+        await self._room.check(self._storage.local_path(folder))
         limit = None if self._limits is None else limit_name(given.source, self._limits.names)
         if self._limits is None or limit is None:
             return await self._bring_address(given.source, folder, target, quality, meter)
@@ -95,8 +101,14 @@ class Fetch:
         guard = Guard(self._policy)
         timeouts = {"connect_timeout_s": self._fetch.connect_timeout_s, "read_timeout_s": self._fetch.read_timeout_s}
         most = self._media.max_source_bytes
+
+        async def before_body(size_bytes: int) -> None:
+            await self._room.check(path, size_bytes)
+
         async with open_client(guard, **timeouts) as client:
-            got = await download(client, guard, address, path, max_bytes=most, on_bytes=meter.update)
+            got = await download(
+                client, guard, address, path, max_bytes=most, on_bytes=meter.update, before_body=before_body
+            )
             if not isinstance(got, NotAFile):
                 return SourceObject(path=key, name=got.name, size_bytes=got.size_bytes, sha256=got.sha256)
             request = Request(
@@ -117,8 +129,9 @@ class Fetch:
             page = await extract(request, on_moving)
             if not isinstance(page, Assembled):
                 got = await download(
-                    client, guard, page.address, path, max_bytes=most, on_bytes=meter.update, headers=page.headers
-                )
+                    client, guard, page.address, path, max_bytes=most, on_bytes=meter.update,
+                    before_body=before_body, headers=page.headers,
+                )  # fmt: skip
                 if isinstance(got, NotAFile):
                     raise MediaError("URL_UNSUPPORTED", f"the page's media is a {got.content}")
                 return SourceObject(path=key, name=page.name, size_bytes=got.size_bytes, sha256=got.sha256)

@@ -1,6 +1,7 @@
 """A source that was uploaded: linked into the work area, so that the upload may expire meanwhile."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from actors.media.errors import MediaError
 from actors.media.task import SourceObject
@@ -10,17 +11,23 @@ from actors.storage.uploads import read_upload
 
 
 async def bring_upload(
-    storage: Storage, upload: str, tenant: str, target: str, on_bytes: Callable[[int, int | None], None]
+    storage: Storage,
+    upload: str,
+    tenant: str,
+    target: str,
+    on_bytes: Callable[[int, int | None], None],
+    before_copy: Callable[[Path, int], None],
 ) -> SourceObject:
     """Link the upload to the key `target` and check every byte against what the gateway received.
 
-    Raises MediaError UPLOAD_NOT_FOUND or UPLOAD_DAMAGED.
+    `before_copy` is asked only where it cannot be linked, see Storage.link_or_copy. Raises MediaError
+    UPLOAD_NOT_FOUND or UPLOAD_DAMAGED.
     """
     meta = await read_upload(storage, upload)
     if meta is None or meta.tenant != tenant:
         raise MediaError("UPLOAD_NOT_FOUND", upload)
     try:
-        await storage.link_or_copy(upload_data(upload), target)
+        await storage.link_or_copy(upload_data(upload), target, before_copy)
     except FileNotFoundError as error:
         raise MediaError("UPLOAD_NOT_FOUND", str(error)) from error
     found = await storage.digest(target, lambda done: on_bytes(done, meta.size_bytes))

@@ -55,6 +55,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     suggestion: str
     base_s: float = DEFAULT_BASE_S
     cap_s: float = DEFAULT_CAP_S
+    shared: bool = False
     budget: int | None = None
     again: bool | None = msgspec.field(default=None, name="retryable")
     operator: bool = False
@@ -74,8 +75,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         `draw` is a random number from 0 to 1: half of the pause is fixed, half is drawn, so a
         burst of failures spreads out and no pause is close to zero.
         """
-        whole = min(self.cap_s, self.base_s * 2.0 ** min(max(attempt, 1) - 1, 30))
-        return float(whole / 2 + whole / 2 * draw)
+        return _drawn(min(self.cap_s, self.base_s * 2.0 ** min(max(attempt, 1) - 1, 30)), draw)
+
+    def shared_delay_s(self, lasted_s: float, draw: float) -> float:
+        """The pause where the cause is shared and has been met for `lasted_s`: it doubles that time, within bounds."""
+        return _drawn(min(self.cap_s, max(self.base_s, lasted_s)), draw)
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,6 +147,10 @@ class ErrorTable:
         return _first_match(self._ffmpeg, text)
 
 
+def _drawn(whole_s: float, draw: float) -> float:
+    return float(whole_s / 2 + whole_s / 2 * draw)
+
+
 def _compiled(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, re.Pattern[str]]]:
     return [(code, re.compile(pattern, re.IGNORECASE)) for code, pattern in pairs]
 
@@ -158,7 +166,11 @@ def error_table() -> ErrorTable:
     return ErrorTable(msgspec.convert(tomllib.loads(text), _Table).error)
 
 
-def draw_delay_s(rule: Rule, attempt: int, retry_after_s: float | None = None) -> float:
-    """The pause before the next attempt; a longer Retry-After of the other side wins."""
-    delay_s = rule.delay_s(attempt, random.random())
+def draw_delay_s(rule: Rule, attempt: int, retry_after_s: float | None = None, lasted_s: float | None = None) -> float:
+    """The pause before the next attempt; a longer Retry-After of the other side wins.
+
+    `lasted_s`: for how long a shared cause has been met; it counts instead of the attempt.
+    """
+    draw = random.random()
+    delay_s = rule.delay_s(attempt, draw) if lasted_s is None else rule.shared_delay_s(lasted_s, draw)
     return max(delay_s, retry_after_s or 0.0)

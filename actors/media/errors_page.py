@@ -17,7 +17,8 @@ decide by them. `message` and `suggestion` of an answer may be more exact than t
 - **throttled**: the job waits as long as the other side asks for; it shows the code as its reason.
 - **cancelled**: somebody asked for it.
 
-The pause doubles from attempt to attempt; half of it is drawn at random. A longer `Retry-After` wins.
+The pause doubles from attempt to attempt; half of it is drawn at random. A longer `Retry-After` wins. Waiting spends no
+budget and counts as no attempt; the pause of `DISK_FULL` grows with the time for which the disk has been full.
 
 | code | class | pause | budget | what happened | what to do |
 |---|---|---|---|---|---|
@@ -32,7 +33,9 @@ def render(table: ErrorTable) -> str:
 def _row(rule: Rule) -> str:
     repeats = rule.cls in ("transient", "throttled", "stalled")
     pause = f"{rule.base_s:g} s to {rule.cap_s:g} s" if repeats else ""
-    budget = "" if not repeats else "the stage's" if rule.budget is None else str(rule.budget)
+    budget = (
+        "" if rule.cls not in ("transient", "stalled") else "the stage's" if rule.budget is None else str(rule.budget)
+    )
     cells = (f"`{rule.code}`", rule.cls, pause, budget, rule.message, rule.suggestion)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

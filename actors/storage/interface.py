@@ -43,9 +43,12 @@ class Storage(Protocol):
     async def write_atomic(self, key: str, data: bytes) -> None:
         """Write a small file so that it is there whole and durable, or not at all."""
 
-    async def link_or_copy(self, source: str, target: str) -> None:
+    async def link_or_copy(
+        self, source: str, target: str, before_copy: Callable[[Path, int], None] | None = None
+    ) -> None:
         """Make `target` the same bytes as `source`, durable, without moving it. An existing
-        target is replaced."""
+        target is replaced. `before_copy` is called, with the folder and the bytes that it will
+        take, only where nothing can be linked; what it raises is passed on."""
 
     async def sync_folder(self, key: str) -> None:
         """Make the names in a folder durable."""
@@ -60,7 +63,8 @@ class Storage(Protocol):
         """Whether there is a file or folder with that key."""
 
     async def delete(self, key: str) -> None:
-        """Delete a file, or a folder with all it holds; nothing happens when it is not there."""
+        """Delete a file, or a folder with all it holds; nothing happens when it is not there. It
+        works on a full disk."""
 
     async def delete_empty(self, key: str) -> None:
         """Delete a folder if nothing is in it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from actors.storage.interface import Digest, Entry
 from actors.storage.keys import check_key
+from actors.storage.room import NO_SPACE
 
 _PIECE_BYTES = 1024 * 1024
 _TRASH = "trash"
@@ -52,8 +53,10 @@ class LocalStorage:
     async def write_atomic(self, key: str, data: bytes) -> None:
         await asyncio.to_thread(_write_atomic, self.local_path(key), data)
 
-    async def link_or_copy(self, source: str, target: str) -> None:
-        await asyncio.to_thread(_link_or_copy, self.local_path(source), self.local_path(target))
+    async def link_or_copy(
+        self, source: str, target: str, before_copy: Callable[[Path, int], None] | None = None
+    ) -> None:
+        await asyncio.to_thread(_link_or_copy, self.local_path(source), self.local_path(target), before_copy)
 
     async def sync_folder(self, key: str) -> None:
         await asyncio.to_thread(_sync_folder, self.local_path(key))
@@ -83,17 +86,25 @@ class LocalStorage:
         await asyncio.to_thread(self._delete, self.local_path(key))
 
     def _delete(self, path: Path) -> None:
-        """A folder is renamed away first, so that a reader sees all of it or nothing."""
+        """A folder is renamed away first, so that a reader sees all of it or nothing.
+
+        Where that cannot be it goes where it lies: on a full disk the trash, or a name in it, may find no room, and an
+        area may be a disk of its own.
+        """
         if not path.is_dir() or path.is_symlink():
             path.unlink(missing_ok=True)
             return
         trash = self.root / _TRASH
-        trash.mkdir(exist_ok=True)
         doomed = trash / secrets.token_hex(8)
         try:
+            trash.mkdir(exist_ok=True)
             path.rename(doomed)
         except FileNotFoundError:
             return
+        except OSError as error:
+            if error.errno not in NO_SPACE | {errno.EXDEV}:
+                raise
+            doomed = path
         shutil.rmtree(doomed, ignore_errors=True)
 
     async def delete_empty(self, key: str) -> None:
@@ -122,7 +133,7 @@ def _write_atomic(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path, before_copy: Callable[[Path, int], None] | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
@@ -131,6 +142,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
+            if before_copy is not None:
+                before_copy(target.parent, source.stat().st_size)
             shutil.copyfile(source, temporary)
         _sync_file(temporary)
         temporary.rename(target)

@@ -1,6 +1,5 @@
 """Around every request: its id, its problem document when it fails, its line in the log and its metrics."""
 
-import errno
 import re
 import time
 
@@ -10,6 +9,7 @@ from aiohttp.typedefs import Handler
 from redis.exceptions import RedisError
 
 from actors.kernel import BodyTooLarge, StoreFull, StoreUnavailable, UnknownJobId, is_full, means_wait
+from actors.storage.room import NO_SPACE
 from gateway.http.context import PRINCIPAL, REQUEST_ID, context_of
 from gateway.http.problems import Problem, of_http_error, render
 from gateway.ids import new_request_id
@@ -83,7 +83,7 @@ def _known(error: Exception) -> Problem | None:
         return Problem("STORE_FULL")
     if isinstance(error, StoreUnavailable) or (isinstance(error, RedisError) and means_wait(error)):
         return Problem("STORE_UNAVAILABLE")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         return Problem("DISK_FULL")
     return None
 

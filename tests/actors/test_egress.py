@@ -95,6 +95,10 @@ def test_a_host_that_is_no_address_is_never_connected_to() -> None:
         EgressPolicy(["0.0.0.0/0"]).check("example.com")
 
 
+async def no_body_is_expected(size_bytes: int) -> None:
+    raise AssertionError(f"{size_bytes} bytes would be written")
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "localhost", "[::1]", "[::ffff:127.0.0.1]"]
 )
@@ -104,8 +108,9 @@ async def test_the_client_refuses_to_connect_in_every_spelling(server: FaultServ
     async with open_client(guard, connect_timeout_s=5.0, read_timeout_s=5.0) as client:
         with pytest.raises(MediaError) as caught:
             await download(
-                client, guard, server.url("/x", host), tmp_path / "x", max_bytes=1000, on_bytes=lambda *_: None
-            )
+                client, guard, server.url("/x", host), tmp_path / "x", max_bytes=1000, on_bytes=lambda *_: None,
+                before_body=no_body_is_expected,
+            )  # fmt: skip
     # The client takes the short spellings of IPv4 for no address at all, before it connects.
     assert caught.value.code == ("INVALID_SOURCE" if host in ("127.1", "2130706433") else "ADDRESS_REFUSED")
     assert server.asked == []
@@ -118,7 +123,10 @@ async def test_a_redirect_cannot_lead_into_a_private_network(server: FaultServer
     guard = Guard(EgressPolicy(["127.0.0.1/32"]) if host != "localhost" else _OnlyFirst())
     async with open_client(guard, connect_timeout_s=5.0, read_timeout_s=5.0) as client:
         with pytest.raises(MediaError) as caught:
-            await download(client, guard, server.url("/x"), tmp_path / "x", max_bytes=1000, on_bytes=lambda *_: None)
+            await download(
+                client, guard, server.url("/x"), tmp_path / "x", max_bytes=1000, on_bytes=lambda *_: None,
+                before_body=no_body_is_expected,
+            )  # fmt: skip
     assert caught.value.code == "ADDRESS_REFUSED"
     assert [path for _, path, _, _ in server.asked] == ["/x"]
 

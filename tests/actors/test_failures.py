@@ -42,7 +42,9 @@ async def failure_of(error: Exception) -> StageFailure:
         (MediaError("RATE_LIMITED", retry_after_s=9.0), Throttled, "RATE_LIMITED"),
         (MediaError("STALLED"), Stalled, "STALLED"),
         (MediaError("NO_SUCH_CODE"), Transient, "INTERNAL"),
-        (OSError(errno.ENOSPC, "No space left on device"), Transient, "DISK_FULL"),
+        (OSError(errno.ENOSPC, "No space left on device"), Throttled, "DISK_FULL"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Throttled, "DISK_FULL"),
+        (OSError(errno.EFBIG, "File too large"), Transient, "FILE_TOO_LARGE"),
         (FileNotFoundError(errno.ENOENT, "gone"), Transient, "INPUT_MISSING"),
         (OSError(errno.EIO, "broken"), Transient, "STORE_TEMP"),
     ],
@@ -89,6 +91,15 @@ def test_pauses_grow_with_the_attempt_and_honour_retry_after() -> None:
     assert POLICY.decide("fetch", 0, Throttled("RATE_LIMITED", retry_after_s=4000.0)).delay_ms == 4_000_000
 
 
+def test_the_pause_of_a_full_disk_grows_with_the_time_for_which_it_is_full() -> None:
+    now_s = 0.0
+    policy = TablePolicy({"fetch": 6}, clock=lambda: now_s)
+    for now_s, least_ms, most_ms in ((0, 2500, 5000), (1, 2500, 5000), (12, 6000, 12_000), (60, 15_000, 30_000),
+                                     (121, 2500, 5000)):  # fmt: skip
+        for attempt in (0, 5):
+            assert least_ms <= policy.decide("fetch", attempt, Throttled("DISK_FULL")).delay_ms <= most_ms, now_s
+
+
 @pytest.mark.parametrize(
     ("failure", "cls"),
     [
@@ -104,8 +115,19 @@ def test_the_class_is_the_one_that_was_raised(failure: StageFailure, cls: str) -
 
 def test_what_an_operator_must_fix_is_an_error_in_the_log() -> None:
     with structlog.testing.capture_logs() as lines:
-        POLICY.decide("fetch", 1, Transient("DISK_FULL", "/data is full"))
+        POLICY.decide("fetch", 1, Transient("OUTPUT_INVALID", "a defect"))
         POLICY.decide("fetch", 0, Permanent("NOT_MEDIA"))
     assert [(line["event"], line["log_level"], line["code"]) for line in lines] == [
-        ("stage.needs_operator", "error", "DISK_FULL")
+        ("stage.needs_operator", "error", "OUTPUT_INVALID")
     ]
+
+
+def test_many_jobs_that_wait_for_one_disk_are_told_once_a_minute() -> None:
+    now_s = 0.0
+    policy = TablePolicy({"fetch": 6}, clock=lambda: now_s)
+    told: list[float] = []
+    for now_s in (0, 1, 30, 59, 60, 61, 125):
+        with structlog.testing.capture_logs() as lines:
+            policy.decide("fetch", 0, Throttled("DISK_FULL"))
+        told += [now_s for line in lines if line["event"] == "stage.needs_operator"]
+    assert told == [0, 60, 125]

@@ -31,6 +31,7 @@ class Reader:
         self.client = client
         self.guard = guard
         self.counts: list[tuple[int, int | None]] = []
+        self.expected: list[int] = []
 
     async def __call__(self, address: str, max_bytes: int = 10_000_000) -> Downloaded | NotAFile:
         return await download(
@@ -40,7 +41,11 @@ class Reader:
             self.target,
             max_bytes=max_bytes,
             on_bytes=lambda done, total: self.counts.append((done, total)),
+            before_body=self.expect,
         )
+
+    async def expect(self, size_bytes: int) -> None:
+        self.expected.append(size_bytes)
 
     async def refused(self, address: str, max_bytes: int = 10_000_000) -> MediaError:
         with pytest.raises(MediaError) as caught:

@@ -10,7 +10,7 @@ use crate::{
     arguments::arguments,
     errors::{ErrorTable, Failure},
     ffmpeg::{self, Advance, Finished, Limits, ProgressParser, RunError},
-    task::{AudioEncoder, Plan, TranscodeInput},
+    task::{AudioEncoder, Plan, PlanPath, TranscodeInput},
     transcode::{MADE, Observation, Work},
 };
 
@@ -130,9 +130,13 @@ fn encode_failure(finished: &Finished, log: &str) -> Option<Failure> {
     let errors = finished.log.errors(40).join("\n");
     let code = table.code_for_ffmpeg(&errors);
     let detail = || finished.log.errors(5).join("; ");
-    // Some versions end with 0 when the disk is full.
-    if code == Some("DISK_FULL") || finished.status.signal() == Some(SIGXFSZ) {
+    // Some versions end with 0 when the disk is full. A damaged source may have filled many lines before.
+    let all = || finished.log.errors(usize::MAX).join("\n");
+    if table.ffmpeg_says("DISK_FULL", &all()) {
         return Some(Failure::new("DISK_FULL", detail()));
+    }
+    if code == Some("FILE_TOO_LARGE") || finished.status.signal() == Some(SIGXFSZ) {
+        return Some(Failure::new("FILE_TOO_LARGE", detail()));
     }
     if finished.status.success() {
         return None;
@@ -148,6 +152,33 @@ fn encode_failure(finished: &Finished, log: &str) -> Option<Failure> {
         code,
         format!("{}: {}", finished.status, detail()),
     ))
+}
+
+/// What the output will take, as far as the plan tells: 0 where only the encoder knows.
+#[must_use]
+pub fn known_bytes(plan: &Plan, source_bytes: u64) -> u64 {
+    const PCM_BYTES: u32 = 2;
+
+    if plan.path == PlanPath::Remux {
+        return source_bytes;
+    }
+    let bytes_per_s = plan.audio.as_ref().map_or(0, |audio| match audio.encoder {
+        Some(AudioEncoder::PcmS16le) => {
+            let channels = audio.channels.unwrap_or(1);
+            let samples_per_s = audio.sample_rate.unwrap_or(0);
+            channels
+                .saturating_mul(samples_per_s)
+                .saturating_mul(PCM_BYTES)
+        }
+        _ => audio.bit_rate.unwrap_or(0) / 8,
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and a cast to integers saturates"
+    )]
+    let estimate = (plan.duration_s.unwrap_or(0.0).max(0.0) * f64::from(bytes_per_s)) as u64;
+    estimate
 }
 
 /// A bound for the output that no honest one reaches: it stops a runaway before the disk is full.
@@ -188,6 +219,21 @@ mod tests {
             "file_name": "output.mp3", "duration_s": duration_s,
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn what_an_output_takes_is_told_where_the_plan_knows_it() {
+        let mut plan = plan(Some(10.0));
+        assert_eq!(known_bytes(&plan, 999), 0);
+        plan.audio = Some(
+            serde_json::from_value(serde_json::json!({
+                "stream": 1, "action": "encode", "encoder": "libmp3lame", "bit_rate": 192_000,
+            }))
+            .unwrap(),
+        );
+        assert_eq!(known_bytes(&plan, 999), 240_000);
+        plan.path = PlanPath::Remux;
+        assert_eq!(known_bytes(&plan, 999), 999);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Rule {
     #[serde(default = "default_cap_s")]
     pub cap_s: f64,
     #[serde(default)]
+    pub shared: bool,
+    #[serde(default)]
     pub budget: Option<u32>,
     #[serde(default)]
     pub operator: bool,
@@ -81,6 +83,14 @@ impl Rule {
         let whole = self
             .cap_s
             .min(self.base_s * f64::from(2_u32.pow(doublings)));
+        whole / 2.0 + whole / 2.0 * draw
+    }
+
+    /// The same where the cause is shared and has been met for `lasted_s`: it doubles that time, within
+    /// its bounds.
+    #[must_use]
+    pub fn shared_delay_s(&self, lasted_s: f64, draw: f64) -> f64 {
+        let whole = lasted_s.max(self.base_s).min(self.cap_s);
         whole / 2.0 + whole / 2.0 * draw
     }
 
@@ -194,6 +204,14 @@ impl ErrorTable {
             .find(|(_, pattern)| pattern.is_match(text))
             .map(|(position, _)| self.rules[*position].code.as_str())
     }
+
+    /// Whether ffmpeg's messages fit a pattern of that code, whatever else they fit.
+    #[must_use]
+    pub fn ffmpeg_says(&self, code: &str, text: &str) -> bool {
+        self.ffmpeg
+            .iter()
+            .any(|(position, pattern)| self.rules[*position].code == code && pattern.is_match(text))
+    }
 }
 
 /// A failure with a code of the table. `detail` is for the log only.
@@ -235,11 +253,11 @@ impl Failure {
 }
 
 /// Turns failures of the file system into codes. What they were doing goes into the detail.
-pub(crate) fn file_failure(doing: &str, error: &std::io::Error) -> Failure {
+#[must_use]
+pub fn file_failure(doing: &str, error: &std::io::Error) -> Failure {
     let code = match error.kind() {
-        std::io::ErrorKind::StorageFull
-        | std::io::ErrorKind::QuotaExceeded
-        | std::io::ErrorKind::FileTooLarge => "DISK_FULL",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "DISK_FULL",
+        std::io::ErrorKind::FileTooLarge => "FILE_TOO_LARGE",
         _ => "STORE_TEMP",
     };
     Failure::new(code, format!("{doing}: {error}"))
@@ -255,6 +273,7 @@ mod tests {
         for code in [
             "DISK_FULL",
             "ENCODER_REJECTS",
+            "FILE_TOO_LARGE",
             "INPUT_MISSING",
             "INTERNAL",
             "NATIVE_MISSING",
@@ -291,6 +310,21 @@ mod tests {
         assert!((rule.delay_s(1, 1.0) - 2.0).abs() < 1e-9);
         assert!((rule.delay_s(3, 1.0) - 8.0).abs() < 1e-9);
         assert!((rule.delay_s(40, 0.0) - 15.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_shared_pause_doubles_the_time_that_its_cause_has_lasted() {
+        let rule = ErrorTable::built_in().rule("DISK_FULL");
+        assert!(rule.shared);
+        for (lasted_s, draw, pause_s) in [
+            (0.0, 0.0, 2.5),
+            (0.0, 1.0, 5.0),
+            (12.0, 1.0, 12.0),
+            (9000.0, 0.0, 15.0),
+            (9000.0, 1.0, 30.0),
+        ] {
+            assert!((rule.shared_delay_s(lasted_s, draw) - pause_s).abs() < 1e-9);
+        }
     }
 
     #[test]

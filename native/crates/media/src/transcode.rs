@@ -9,6 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+pub use crate::encode::known_bytes;
 use crate::{
     encode::{encode, part_of},
     errors::{ErrorTable, Failure, file_failure},

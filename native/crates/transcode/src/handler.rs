@@ -1,21 +1,21 @@
 //! The transcode stage: a fetched file and a plan come in, a verified file goes out to `store`.
 
 use std::{
-    fs, io,
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use reelway_kernel::handler::{Failure, Handler, Outcome, Task};
 use reelway_media::{
-    errors::{self, MediaError},
+    errors::{self, MediaError, file_failure},
     ffmpeg::{Ffmpeg, Interruption},
-    task::{Output, Progress, Spans, StoreInput, TranscodeInput},
-    transcode::{Observation, Work, transcode},
+    task::{Output, PlanPath, Progress, Spans, StoreInput, TranscodeInput},
+    transcode::{Made, Observation, Work, known_bytes, transcode},
 };
 
-use crate::storage::{local_path, work_folder};
+use crate::storage::{free_bytes, local_path, work_folder};
 
 const STAGE: &str = "transcode";
 const NEXT_STAGE: &str = "store";
@@ -28,6 +28,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Transcode {
     pub(crate) ffmpeg: Ffmpeg,
     pub(crate) root: PathBuf,
+    /// What must be free when the stage begins. Work that has begun may use it: that is what it is for.
+    pub(crate) min_free_bytes: u64,
 }
 
 impl Handler for Transcode {
@@ -44,21 +46,19 @@ impl Handler for Transcode {
         let source = path(&input.source.path)?;
         let folder = work_folder(&task.grant.job, &task.grant.fence);
         let directory = path(&folder)?;
-        fs::create_dir_all(&directory).map_err(|error| storage_failed(&error))?;
+        self.check_room(&input)?;
 
         let reporter = Reporter::new(task, &input.spans);
-        let made = transcode(&Work {
-            ffmpeg: &self.ffmpeg,
-            input: &input,
-            source: &source,
-            directory: &directory,
-            interruption: &Interruption::from(task.interruption()),
-            observe: &|seen| reporter.observe(&seen),
-        })
-        .map_err(|failure| match failure {
-            errors::Failure::Error(MediaError { code, detail }) => Failure::Failed { code, detail },
-            errors::Failure::Interrupted => Failure::Interrupted,
-        })?;
+        let made = self
+            .make(task, &input, (&source, &directory), &reporter)
+            .map_err(|failure| {
+                // Nothing names it, and a full disk would stay full with it.
+                let _ = fs::remove_dir_all(&directory);
+                match failure {
+                    errors::Failure::Error(MediaError { code, detail }) => failed(&code, detail),
+                    errors::Failure::Interrupted => Failure::Interrupted,
+                }
+            })?;
 
         let name = format!("output.{}", input.plan.extension);
         let output = Output {
@@ -90,19 +90,51 @@ impl Handler for Transcode {
     }
 }
 
+impl Transcode {
+    /// Refuses to begin where too little is free. What is only linked takes no room.
+    fn check_room(&self, input: &TranscodeInput) -> Result<(), Failure> {
+        if input.plan.path == PlanPath::Passthrough {
+            return Ok(());
+        }
+        let free = free_bytes(&self.root)
+            .map_err(|error| failed("STORE_TEMP", format!("the free space: {error}")))?;
+        let known = known_bytes(&input.plan, input.source.size_bytes);
+        let wanted = self.min_free_bytes.saturating_add(known);
+        if free >= wanted {
+            return Ok(());
+        }
+        Err(failed(
+            "DISK_FULL",
+            format!("{free} bytes are free, {wanted} must be"),
+        ))
+    }
+
+    /// Does the work in the folder of this execution alone.
+    fn make(
+        &self,
+        task: &Task,
+        input: &TranscodeInput,
+        (source, directory): (&Path, &Path),
+        reporter: &Reporter<'_>,
+    ) -> Result<Made, errors::Failure> {
+        fs::create_dir_all(directory)
+            .map_err(|error| file_failure("making the work folder", &error))?;
+        transcode(&Work {
+            ffmpeg: &self.ffmpeg,
+            input,
+            source,
+            directory,
+            interruption: &Interruption::from(task.interruption()),
+            observe: &|seen| reporter.observe(&seen),
+        })
+    }
+}
+
 fn failed(code: &str, detail: String) -> Failure {
     Failure::Failed {
         code: code.to_owned(),
         detail,
     }
-}
-
-fn storage_failed(error: &io::Error) -> Failure {
-    let code = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "DISK_FULL",
-        _ => "STORE_TEMP",
-    };
-    failed(code, format!("the work folder: {error}"))
 }
 
 /// Turns observations of the work into progress of the job.

@@ -43,10 +43,9 @@ pub(crate) fn execute() -> io::Result<ExitCode> {
         handler: Arc::new(Transcode {
             ffmpeg: Ffmpeg::new(settings.ffmpeg, env::current_exe()?),
             root: settings.storage.root,
+            min_free_bytes: settings.storage.min_free_bytes,
         }),
-        policy: Arc::new(TablePolicy {
-            budget: settings.budget,
-        }),
+        policy: Arc::new(TablePolicy::new(settings.budget)),
     };
     actor::run(setup, &signals)?;
     tracing::info!("run.stopped");

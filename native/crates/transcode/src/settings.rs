@@ -30,6 +30,9 @@ pub(crate) struct Settings {
 pub(crate) struct Storage {
     /// The directory of a `file://` storage.
     pub(crate) root: PathBuf,
+    /// What must be free when a stage begins.
+    #[serde(default)]
+    pub(crate) min_free_bytes: u64,
 }
 
 fn info() -> String {

@@ -1,7 +1,10 @@
 //! The part of storage that this actor uses: files below the root of a `file://` storage. A key is a
 //! relative path of safe segments, as `actors/storage/keys.py` defines it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 const LONGEST_SEGMENT: usize = 200;
 
@@ -32,6 +35,12 @@ fn is_segment(segment: &str) -> bool {
 /// Where one lease writes the outputs of its stage.
 pub(crate) fn work_folder(job: &str, fence: &str) -> String {
     format!("work/{job}/{fence}")
+}
+
+/// Bytes that this process may still write to the file system of `path`.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use std::{
 };
 
 use kernel::{Server, call, count, field, partition, wait_until};
-use process::{Actor, is_running, submit, work_files};
+use process::{Actor, is_running, prepare, promote, submit, submit_prepared, work_files};
 use serde_json::json;
-use support::{Bench, audio_plan, maker, programs, video_plan};
+use support::{Bench, audio_plan, disk::Disk, maker, programs, video_plan};
 
 #[test]
 fn a_killed_actor_leaves_no_ffmpeg_and_another_one_finishes() {
@@ -150,8 +150,97 @@ fn a_file_that_changes_is_movement() {
     });
 }
 
+/// What a job that waits for room shows, and that nothing was charged for it.
+fn assert_waits_for_room(connection: &mut redis::Connection, bench: &Bench, job: &str) {
+    wait_until("it waits", || field(connection, job, "state") == "delayed");
+    let reason: serde_json::Value =
+        serde_json::from_str(&field(connection, job, "reason")).unwrap();
+    assert_eq!(reason["code"], "DISK_FULL");
+    assert!(!reason["until"].is_null());
+    assert_eq!(count(connection, job, "attempt"), 0);
+    assert_eq!(count(connection, job, "crashes"), 0);
+    let fences: Vec<_> = fs::read_dir(bench.path(&format!("work/{job}")))
+        .unwrap()
+        .map(|fence| fence.unwrap().file_name())
+        .collect();
+    assert_eq!(fences, ["1.fetch"]);
+}
+
 #[test]
 fn a_full_disk_delays_the_job_and_leaves_no_rest() {
+    let Some(disk) = Disk::mount(6 << 20) else {
+        return;
+    };
+    let (server, bench) = (Server::start(), Bench::at(&disk.path));
+    let mut connection = server.connection();
+    let media = Bench::new();
+    let clip = media.clip("clip.mp4", 8);
+    let plans = [
+        ("wav", audio_plan("wav", 1)),
+        ("mp3", audio_plan("mp3", 1)),
+        ("mp4", video_plan("mp4", (320, 180), 0, Some(1))),
+        ("webm", video_plan("webm", (320, 180), 0, Some(1))),
+    ];
+    for (number, program) in programs().iter().enumerate() {
+        let actor = Actor::start(&server, bench.directory.path(), |settings| {
+            settings["ffmpeg"] = json!(program);
+        });
+        for (name, plan) in &plans {
+            // With room for the first bytes of the output only: the disk gets full while ffmpeg writes.
+            let job = format!("j00-{number}{name}");
+            prepare(&bench, &job, &clip);
+            disk.fill_but(16 << 10);
+            submit_prepared(&mut connection, &bench, &job, plan.clone());
+            assert_waits_for_room(&mut connection, &bench, &job);
+            disk.empty();
+            promote(&mut connection, &job);
+            wait_until("it is done", || {
+                field(&mut connection, &job, "stage") == "store"
+            });
+            assert_eq!(count(&mut connection, &job, "attempt"), 0);
+            fs::remove_dir_all(bench.path(&format!("work/{job}"))).unwrap();
+        }
+        drop(actor);
+    }
+}
+
+#[test]
+fn work_begins_only_above_the_floor_of_free_space() {
+    let Some(disk) = Disk::mount(8 << 20) else {
+        return;
+    };
+    let (server, bench) = (Server::start(), Bench::at(&disk.path));
+    let mut connection = server.connection();
+    let media = Bench::new();
+    let clip = media.clip("clip.mp4", 1);
+    // ffmpeg would have room enough: it must not even be started.
+    let called = media.path("called");
+    let spy = media.path("spy");
+    let script = format!(
+        "#!/bin/sh\ntouch {}\nexec {} \"$@\"\n",
+        called.display(),
+        maker().display()
+    );
+    fs::write(&spy, script).unwrap();
+    fs::set_permissions(&spy, PermissionsExt::from_mode(0o755)).unwrap();
+    let _actor = Actor::start(&server, bench.directory.path(), |settings| {
+        settings["ffmpeg"] = json!(spy);
+        settings["storage"]["min_free_bytes"] = json!(4 << 20);
+    });
+    prepare(&bench, "j00-a", &clip);
+    disk.fill_but(3 << 20);
+    submit_prepared(&mut connection, &bench, "j00-a", audio_plan("mp3", 1));
+    assert_waits_for_room(&mut connection, &bench, "j00-a");
+    assert!(!called.exists());
+    disk.empty();
+    promote(&mut connection, "j00-a");
+    wait_until("it is done", || {
+        field(&mut connection, "j00-a", "stage") == "store"
+    });
+}
+
+#[test]
+fn a_file_beyond_its_limit_is_an_error_and_no_full_disk() {
     let (server, bench) = (Server::start(), Bench::new());
     let mut connection = server.connection();
     let clip = bench.clip("clip.mp4", 8);
@@ -170,7 +259,8 @@ fn a_full_disk_delays_the_job_and_leaves_no_rest() {
         wait_until("it is delayed", || {
             field(&mut connection, &job, "state") == "delayed"
         });
-        assert!(field(&mut connection, &job, "reason").contains("DISK_FULL"));
+        assert!(field(&mut connection, &job, "reason").contains("FILE_TOO_LARGE"));
+        assert_eq!(count(&mut connection, &job, "attempt"), 1);
         let rests = work_files(&bench, &job);
         assert!(
             rests.iter().all(|file| file.ends_with("source")),

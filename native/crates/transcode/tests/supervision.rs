@@ -68,14 +68,19 @@ fn exit_codes_and_messages_become_codes() {
         ("exit 1", "TRANSCODE_FAILED"),
         ("kill -SEGV $$", "TRANSCODE_FAILED"),
         ("kill -KILL $$", "OUT_OF_MEMORY"),
-        ("kill -XFSZ $$", "DISK_FULL"),
+        ("kill -XFSZ $$", "FILE_TOO_LARGE"),
         (
             "echo '[out#0 @ 0x1] [error] Error writing: No space left on device' >&2; exit 0",
             "DISK_FULL",
         ),
         (
-            "echo '[error] Error writing trailer of x: File too large' >&2; exit 1",
+            "i=0; while [ $i -lt 60 ]; do echo '[error] corrupt decoded frame' >&2; i=$((i+1)); done; \
+             echo '[error] Error writing trailer of x: No space left on device' >&2; exit 1",
             "DISK_FULL",
+        ),
+        (
+            "echo '[error] Error writing trailer of x: File too large' >&2; exit 1",
+            "FILE_TOO_LARGE",
         ),
         (
             "echo '[fatal] Cannot allocate memory' >&2; exit 1",

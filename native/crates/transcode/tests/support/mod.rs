@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+pub(crate) mod disk;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -80,6 +82,14 @@ impl Bench {
     pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a scratch directory"),
+            observed: Mutex::default(),
+        }
+    }
+
+    /// A scratch directory on another disk.
+    pub(crate) fn at(disk: &Path) -> Self {
+        Self {
+            directory: tempfile::tempdir_in(disk).expect("a scratch directory"),
             observed: Mutex::default(),
         }
     }

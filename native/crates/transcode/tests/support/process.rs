@@ -13,7 +13,7 @@ use redis::Connection;
 use serde_json::{Value, json};
 
 use crate::{
-    kernel::{Server, submit_to},
+    kernel::{Server, call, partition, submit_to},
     support::{self, Bench, PROGRAM, maker},
 };
 
@@ -122,12 +122,44 @@ pub(crate) fn submit(
     bench: &Bench,
     job: &str,
     file: &Path,
-    mut plan: Value,
+    plan: Value,
 ) {
-    let source = format!("work/{job}/1.fetch/source");
-    let target = bench.path(&source);
+    prepare(bench, job, file);
+    submit_prepared(connection, bench, job, plan);
+}
+
+fn source_of(job: &str) -> String {
+    format!("work/{job}/1.fetch/source")
+}
+
+/// Puts the file into storage, as fetch does.
+pub(crate) fn prepare(bench: &Bench, job: &str, file: &Path) {
+    let target = bench.path(&source_of(job));
     fs::create_dir_all(target.parent().unwrap()).unwrap();
     fs::copy(file, &target).unwrap();
+}
+
+/// Ends the pause of a delayed job, as the reaper does when it is over.
+pub(crate) fn promote(connection: &mut Connection, job: &str) {
+    let [_, due, ..] = partition().declared();
+    redis::cmd("ZADD")
+        .arg(due)
+        .arg(0)
+        .arg(job)
+        .exec(connection)
+        .unwrap();
+    call(connection, "promote", &[], &[]).unwrap();
+}
+
+/// Queues the transcode stage of a file that lies in storage.
+pub(crate) fn submit_prepared(
+    connection: &mut Connection,
+    bench: &Bench,
+    job: &str,
+    mut plan: Value,
+) {
+    let source = source_of(job);
+    let target = bench.path(&source);
     let probe = support::probe(maker(), &target).unwrap();
     plan["duration_s"] = json!(probe.duration_s);
     let input = json!({
