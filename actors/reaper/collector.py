@@ -3,6 +3,8 @@
 A folder `work/<job>/<fence>` or `out/<job>/<fence>` goes when for `collect_after_s` neither the
 job's result, nor its refs, nor its current fence named it. When a folder was first seen unnamed is
 kept in the folder itself, so that any number of collectors agree and a restart forgets nothing.
+On a full disk, where nothing can be written, this process remembers it: what frees space must not
+need any.
 """
 
 import time
@@ -18,6 +20,7 @@ from actors.reaper.uploads import UploadCollector
 from actors.settings import StorageSettings
 from actors.storage import Storage
 from actors.storage.keys import MANIFEST, OUT, WORK
+from actors.storage.room import NO_SPACE
 
 UNNAMED = "unnamed-since"
 LONGEST_INTERVAL_S = 60.0
@@ -44,10 +47,15 @@ class Collector:
         self._uploads = UploadCollector(client, partitions, storage, settings, clock)
         self._settled: dict[str, float] = {}
         """Published folders that nothing can change any more, and when they were published."""
+        self._unnamed: dict[str, float] = {}
+        """When a folder was first seen unnamed, where that could not be written down."""
         self.interval_s = min(settings.collect_after_s / 5, LONGEST_INTERVAL_S)
 
     async def collect(self) -> None:
         """One walk over all areas. Deleting again what is gone already is harmless."""
+        # What has been remembered for longer was deleted by somebody else.
+        oldest_s = self._clock() - 2 * self._settings.collect_after_s
+        self._unnamed = {folder: since_s for folder, since_s in self._unnamed.items() if since_s > oldest_s}
         await self._storage.empty_trash()
         for area in (WORK, OUT):
             for job in await self._storage.list(area):
@@ -55,6 +63,9 @@ class Collector:
                     await self._collect_job(area, job.name)
                 except ValueError:
                     log.exception("collector.unreadable", area=area, job=job.name)
+                except OSError:
+                    # The next one may be deletable, and the room that it takes may be what is missing here.
+                    log.exception("collector.failed", area=area, job=job.name)
         await self._uploads.collect()
 
     async def sweep(self, job: str) -> None:
@@ -85,6 +96,7 @@ class Collector:
             return  # of another installation, which is none of our business
         for folder in folders:
             if view is not None and _names(view, folder):
+                self._unnamed.pop(folder, None)
                 await self._storage.delete(f"{folder}/{UNNAMED}")
                 self._settle(area, view, folder)
             elif area == OUT and view is None:
@@ -98,7 +110,12 @@ class Collector:
         now_s = self._clock()
         since_s = await self._unnamed_since(folder)
         if since_s is None:
-            await self._storage.write_atomic(f"{folder}/{UNNAMED}", f"{now_s:.3f}".encode())
+            try:
+                await self._storage.write_atomic(f"{folder}/{UNNAMED}", f"{now_s:.3f}".encode())
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise
+                self._unnamed[folder] = now_s
         elif now_s - since_s >= self._settings.collect_after_s:
             await self._delete(area, folder)
 
@@ -106,7 +123,7 @@ class Collector:
         try:
             return float(await self._storage.read(f"{folder}/{UNNAMED}"))
         except (FileNotFoundError, ValueError):
-            return None
+            return self._unnamed.get(folder)
 
     async def _collect_result(self, folder: str) -> None:
         """The job is forgotten; its result lives on for as long as the manifest says."""
@@ -126,6 +143,7 @@ class Collector:
 
     async def _delete(self, area: str, folder: str) -> None:
         self._settled.pop(folder, None)
+        self._unnamed.pop(folder, None)
         await self._storage.delete(folder)
         COLLECTED.labels(area).inc()
         log.info("folder.collected", folder=folder)

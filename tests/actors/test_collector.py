@@ -1,5 +1,6 @@
 """What the collector deletes, and what it never touches. Redis is real, the clock is a number."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from actors.reaper.collector import UNNAMED, Collector
 from actors.settings import StorageSettings
 from actors.storage.local import LocalStorage
 from actors.storage.uploads import UploadMeta, write_upload
+from tests.small_disk import SmallDisk
 
 SETTINGS = StorageSettings(collect_after_s=600.0, results_s=10_000.0, uploads_s=3_600.0)
 SPEC = JobSpec(source="https://example.com/a", format="mp3")
@@ -262,3 +264,39 @@ async def test_one_job_that_cannot_be_read_does_not_keep_the_rest(world: World) 
     await world.pass_after(601)
     assert await world.storage.exists(kept)
     assert not await world.storage.exists(gone)
+
+
+async def test_a_full_disk_is_collected_too(redis_client: redis.asyncio.Redis, small_disk: SmallDisk) -> None:
+    """Not a byte can be written and not a name be made: neither the note of when, nor the trash, nor a name in it."""
+    world = World(redis_client, LocalStorage(small_disk.path / "storage"))
+    job = await world.submit()
+    grant = await world.take("ingest")
+    lost = [await world.folder("work", job, "0.dead"), await world.folder("out", job, "0.dead")]
+    kept = await world.folder("work", job, grant.fence)
+    small_disk.fill()
+    small_disk.fill_names()
+    await world.pass_after(0)
+    await world.pass_after(599)
+    assert [await world.storage.exists(folder) for folder in lost] == [True, True]
+    await world.pass_after(2)
+    assert [await world.storage.exists(folder) for folder in lost] == [False, False]
+    assert await world.storage.exists(kept)
+
+
+async def test_a_folder_that_cannot_be_deleted_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await world.submit()
+    await world.take("ingest")
+    first = await world.folder("work", "j00-0", "0.dead")
+    second = await world.folder("work", job, "0.dead")
+    await world.pass_after(0)
+    delete = world.storage.delete
+
+    async def refuse(key: str) -> None:
+        if key == first:
+            raise OSError(errno.EIO, "broken")
+        await delete(key)
+
+    monkeypatch.setattr(world.storage, "delete", refuse)
+    await world.pass_after(601)
+    assert await world.storage.exists(first)
+    assert not await world.storage.exists(second)
