@@ -51,14 +51,17 @@ class LedgerEntry:
         self.entry = entry
         if self._lock is None:
             return
-        with contextlib.suppress(OSError):
-            written = self._path.with_suffix(".new")
+        written = self._path.with_suffix(".new")
+        try:
             descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(entry))
                 file.flush()
                 os.fsync(file.fileno())
             written.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let another process have the entry. Ends with the process, too."""

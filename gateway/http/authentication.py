@@ -52,9 +52,11 @@ def installation_key(settings: Settings) -> str:
     # Written aside and linked into place: of two gateways that start together one generates, both use the same.
     draft = path.with_name(f".{KEY_FILE}.{secrets.token_hex(6)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"rw_{secrets.token_urlsafe(32)}\n")
     try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"rw_{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(descriptor)
         path.hardlink_to(draft)
         _log.info("key.generated", path=str(path))
     except FileExistsError:
