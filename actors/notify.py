@@ -1,6 +1,8 @@
 """notify: hands an event to one endpoint. A dead endpoint never touches the job it tells about."""
 
 import asyncio
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from actors.kernel import Done, Endpoint, Keeper, KernelOptions, Partitions, Red
 from actors.media.errors import MediaError
 from actors.media.reading import read_body
 from actors.media.task import DeliveryInput
+from actors.storage.room import NO_SPACE
 
 LOG_ENDPOINT = "log"
 LOG_TENANT = "default"
@@ -45,6 +48,8 @@ class Notify:
         try:
             await asyncio.to_thread(append_line, self._log_path, line)
         except OSError as error:
+            if error.errno in NO_SPACE:
+                raise
             raise MediaError("DELIVERY_FAILED", str(error)) from error
         DELIVERED.labels(given.endpoint).inc()
         log.debug("delivery.done", delivery=task.job, endpoint=given.endpoint)
@@ -52,15 +57,21 @@ class Notify:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line durably. One write with O_APPEND, so lines of several processes never mix."""
+    """Append a line durably, whole or not at all. Processes of one machine take turns by a lock on the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size_bytes = os.fstat(descriptor).st_size
+        if size_bytes and os.pread(descriptor, 1, size_bytes - 1) != b"\n":
+            # A writer was killed within its line: a line end keeps this one whole.
+            line = b"\n" + line
         written = os.write(descriptor, line)
         if written != len(line):
-            # The rest of a torn line would be read as an event; a line end keeps the next one whole.
-            os.write(descriptor, b"\n")
-            raise OSError(f"only {written} of {len(line)} bytes were written")
+            # The disk is full; half a line would stand in the way of the next one.
+            os.ftruncate(descriptor, size_bytes)
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(path))
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
