@@ -1,20 +1,12 @@
-"""A small run that never happened: consistent in everything that checks read, and easy to corrupt.
-
-number  job
-0       two steps, watched from beginning to end
-1       has two children, then one step more
-2       a media job
-3       is cancelled while it runs
-4       is refused, replayed and refused again
-5       loses its worker once
-6       fails with errors that its plan has, and has one more step that it does not come to
-"""
+"""A small run that never happened: consistent in everything that checks read, and easy to corrupt."""
 
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 
+from tests.faults.checker.story_keys import OF_THE_INSTALLATION, keys_of
+from tests.faults.checker.story_plan import DIGEST, JOBS, LOST, MS_AT_0, OUTPUT, PROFILE, job_id
 from tests.faults.history import (
     CancelAnswered,
     Event,
@@ -32,39 +24,7 @@ from tests.faults.history import (
     WatcherLeft,
 )
 from tests.faults.leavings import JobFacts, KeyFacts, Leavings
-from tests.faults.plan import (
-    Errs,
-    JobPlan,
-    Media,
-    Plan,
-    Profile,
-    Refuses,
-    Scripted,
-    Splits,
-    Step,
-    WatcherPlan,
-    Works,
-)
-
-MS_AT_0 = 1_700_000_000_000.0
-DIGEST = "d1" * 32
-OUTPUT = {"name": "a.mp3", "file": "output.mp3", "sha256": DIGEST, "size_bytes": 3}
-PROFILE = Profile(name="story", jobs=7, chaos_s=10.0)
-TWO = Scripted(steps=(Works(), Works()))
-JOBS = (
-    JobPlan(number=0, at_s=0, tenant="default", work=TWO, watchers=(WatcherPlan(),)),
-    JobPlan(number=1, at_s=0, tenant="many", work=Scripted(steps=(Splits(children=((Works(),), (Works(),))), Works()))),
-    JobPlan(number=2, at_s=0, tenant="default", work=Media(sample="a", format="mp3")),
-    JobPlan(number=3, at_s=0, tenant="limited", work=TWO, cancel_after_s=1.0),
-    JobPlan(number=4, at_s=0, tenant="few", work=Scripted(steps=(Refuses(),)), replayed=True),
-    JobPlan(number=5, at_s=0, tenant="many", work=TWO),
-    JobPlan(number=6, at_s=0, tenant="many", work=Scripted(steps=(Errs(times=9), Works()))),
-)
-LOST = {"code": "WORKER_LOST"}
-
-
-def job_id(number: int) -> str:
-    return f"j00-{number:026d}"
+from tests.faults.plan import Plan, Scripted, Step, Works
 
 
 class Tale:
@@ -156,14 +116,8 @@ class Story:
         self._tell_jobs()
         self.tell(Sample, tenant="limited", limit=3, slots=1, running=1)
         self.exits = dict.fromkeys(self.pids, 0)
-        self.keys = self._keys()
-        self.forgotten = [
-            KeyFacts(partition="00", name="feed", type="stream", ttl_ms=-1, size=9),
-            KeyFacts(partition="00", name="epoch", type="string", ttl_ms=-1, size=9),
-            KeyFacts(partition="00", name="idem:many:k1", type="string", ttl_ms=60_000, size=90),
-            KeyFacts(partition="00", name="in:step1:cpu:normal", type="stream", ttl_ms=-1, size=0),
-            KeyFacts(partition="sys", name="{sys}:meta", type="hash", ttl_ms=-1, size=2, members=("format",)),
-        ]
+        self.keys = keys_of(self.tales)
+        self.forgotten = list(OF_THE_INSTALLATION)
         self.forgotten_files = list(self.files)
 
     def now(self) -> float:
@@ -345,33 +299,3 @@ class Story:
             tale.fields["attempt"] = str(attempt)
             kind = "job.retrying" if attempt < 4 else "job.failed"
             tale.event(kind, error={"code": "NET_TEMP"})
-
-    def _keys(self) -> list[KeyFacts]:
-        jobs = tuple(sorted(self.tales))
-        failed = tuple(sorted(job for job, tale in self.tales.items() if tale.fields["state"] == "failed"))
-        rows: list[tuple[str, str, int, int, tuple[str, ...]]] = [
-            ("deadlines", "zset", -1, len(jobs), jobs),
-            ("jobs:many", "zset", -1, 1, (job_id(1),)),
-            ("dead", "zset", -1, len(failed), failed),
-            ("dead:step1", "stream", -1, len(failed), ()),
-            ("in:step1:cpu:normal", "stream", -1, 0, ()),
-            ("feed", "stream", -1, 50, ()),
-            ("pulse", "stream", -1, 5, ()),
-            ("epoch", "string", -1, 11, ()),
-            ("limit:limited", "string", -1, 1, ()),
-            ("width:step1:cpu", "string", 500_000, 1, ()),
-            ("idem:many:k1", "string", 86_000_000, 90, ()),
-            ("taken:0123456789abcdef", "string", 200_000, 40, ()),
-            ("{sys}:meta", "hash", -1, 2, ("format", "partitions")),
-        ]
-        for job, tale in self.tales.items():
-            rows += [
-                (f"job:{job}", "hash", -1, len(tale.fields), tuple(tale.fields)),
-                (f"log:{job}", "list", -1, len(tale.log), ()),
-            ]
-            if tale.kids:
-                rows.append((f"kids:{job}", "hash", -1, len(tale.kids), tuple(tale.kids)))
-        return [
-            KeyFacts(partition="00", name=name, type=kind, ttl_ms=ttl_ms, size=size, members=members)
-            for name, kind, ttl_ms, size, members in rows
-        ]
