@@ -161,9 +161,12 @@ async def test_beats_of_an_unstoppable_handler_end_after_the_kill_grace(house: I
         async def reaped() -> bool:
             return await house.reap() == {job: "requeued"}
 
-        await eventually(reaped)
+        try:
+            await eventually(reaped)
+        finally:
+            # Otherwise it could be stopped by nobody, and this test would not end.
+            finish.set()
         assert (await house.read(job)).crashes == 1
-        finish.set()
         await house.until(job, State.COMPLETED)
     assert len(handler.started) == 1, "its result was accepted late, since nobody had taken the job again"
 

@@ -11,7 +11,7 @@ import structlog
 from actors.kernel import Done, End, KernelOptions, Pulse, Result, State, Task
 from actors.kernel.keys import GROUP
 from actors.kernel.scripts import LUA, text
-from tests.kernel.cases.hands import ENDINGS, Hands, lose_leases
+from tests.kernel.cases.hands import Hands, lose_leases
 from tests.kernel.cases.reaping import reaping
 from tests.kernel.cases.worker_process import submit, until_started, worker_processes
 from tests.kernel.stages import Installation, Scripted, done, eventually, server_ms
@@ -240,17 +240,6 @@ async def test_a_stream_that_began_anew_may_give_an_old_id_to_a_new_hint(house: 
     assert await hands.release(grant) == End.OK
     assert await house.client.hget(house.keys.job(job), "entry") == first
     assert (await hands.take_one()).job == job
-
-
-@pytest.mark.parametrize("name", sorted(ENDINGS))
-async def test_the_end_of_a_lease_leaves_nothing_pending(house: Installation, name: str) -> None:
-    """However it ends: its entry is neither in the stream nor in the group's list any more."""
-    hands = Hands(house)
-    await house.submit()
-    inbox = house.keys.inbox("a", "cpu", "normal")
-    assert await ENDINGS[name](hands, await hands.take_one()) == End.OK
-    assert await house.client.xlen(inbox) == 0
-    assert [group["pending"] for group in await house.client.xinfo_groups(inbox)] == [0]
 
 
 async def test_the_hint_of_a_job_that_ended_wakes_nobody_up(house: Installation) -> None:
