@@ -19,7 +19,9 @@ from actors.kernel.scripts import text
 from tests.faults.history import Event, Journal, ProcessEnded, ProcessStarted, TailLost, now_s, read_history
 from tests.faults.house import house as house_module
 from tests.faults.house import releases
+from tests.faults.house.environment import FOLDER_VARIABLE
 from tests.faults.house.house import GATEWAY, House, Roles
+from tests.faults.house.power import AppendOnlyFile
 from tests.faults.house.process import RoleProcess, processes_of
 from tests.faults.house.servers import ServerNode, Servers
 from tests.faults.house.times import LOST_S, TENANT_LIMITS
@@ -129,12 +131,16 @@ async def test_heal_undoes_everything(house: House) -> None:
     assert first.generation == 2
     assert state_of(second) != "T"
     assert server.alive
-    assert (await server.client.config_get("maxmemory"))["maxmemory"] == "0"
     seconds, _ = await server.client.time()
     assert abs(seconds - time.time()) < 60
     assert free_bytes(house) > free / 2
     for url in house.gateway_urls:
         await eventually(functools.partial(is_served, url), BACK_S)
+
+    # A restart alone would have done the same.
+    await server.client.config_set("maxmemory", "1")
+    await house.heal()
+    assert (await server.client.config_get("maxmemory"))["maxmemory"] == "0"
 
 
 async def test_who_does_not_work_is_named_with_the_end_of_its_log(
@@ -176,11 +182,14 @@ async def test_nothing_is_left_but_the_folder(tmp_path: Path, sockets: Path) -> 
     await eventually(spawned, BACK_S)
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
+    grandchild = await asyncio.create_subprocess_exec("sleep", "60", env={FOLDER_VARIABLE: str(half_started.folder)})
     half_started.servers[0].freeze()
     servers = [node.pid for node in half_started.servers]
     await half_started.close()
     journal.close()
+    assert await asyncio.wait_for(grandchild.wait(), BACK_S) == -signal.SIGKILL
     assert processes_of(half_started.folder) == {}
+    assert {"gateway-1", "gateway-2"}.isdisjoint(task.get_name() for task in asyncio.all_tasks())
     assert not any(Path(f"/proc/{pid}").exists() for pid in servers)
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert list(sockets.iterdir()) == []
@@ -242,11 +251,14 @@ async def test_a_power_failure_costs_the_last_second_with_everysec(tmp_path: Pat
         assert await node.client.keys() == [KEY.encode()], "marks leave nothing"
 
         await node.rewrite()
-        more = await write(node, 0.1)
+        await node.fail_power()
+        assert found <= await kept(node), "a file that was written anew has all of it"
+
+        more = await write(node, 0.1, "b")
         await node.kill()
         await node.restart()
         killed = losses(tmp_path)[-1]
-        assert {name for name, at_s in more.items() if at_s < killed.since_s} <= await kept(node)
+        assert {name for name, at_s in more.items() if at_s < killed.since_s} <= await kept(node, "b")
         assert killed.at_s - killed.since_s < 0.2, "a process alone loses nothing, but for what was on its way"
 
 
@@ -257,6 +269,18 @@ async def test_a_power_failure_costs_nothing_with_always(tmp_path: Path, program
         await node.fail_power()
         assert await kept(node) == set(acknowledged)
         assert losses(tmp_path) == []
+
+
+def test_sizes_of_a_file_say_nothing_about_the_one_that_replaced_it(tmp_path: Path) -> None:
+    followed = AppendOnlyFile(tmp_path, "mark")
+    followed.path.write_bytes(bytes(1000))
+    followed.begin(1.0)
+    replacement = tmp_path / "anew"
+    replacement.write_bytes(bytes(10))
+    replacement.rename(followed.path)
+    followed.note(2.0)
+    followed.cut(1.5)
+    assert followed.path.stat().st_size == 10
 
 
 async def test_a_power_failure_of_one_node_of_a_cluster_says_how_far_it_went(tmp_path: Path) -> None:
