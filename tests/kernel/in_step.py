@@ -28,16 +28,16 @@ BODY = b"{}"
 class InStep:
     """One worker, one submitter and one reaper on an empty database."""
 
-    def __init__(self, url: str, window: int, limit: int) -> None:
+    def __init__(self, url: str, window: int, limit: int, crash_budget: int = CRASH_BUDGET) -> None:
         self.loop = asyncio.new_event_loop()
         self.partitions = Partitions(1)
         self.keys = self.partitions.keys("00")
         self.client: redis.asyncio.Redis = connect(RedisOptions(url=url))
-        options = KernelOptions(lease_s=60, crash_budget=CRASH_BUDGET, window=window, tenant_limit=limit)
+        options = KernelOptions(lease_s=60, crash_budget=crash_budget, window=window, tenant_limit=limit)
         self.submitter = Submitter(self.client, self.partitions, options)
         self.worker = Worker(self.client, self.partitions, options, "w")
         self.keeper = Keeper(self.client, self.partitions, options)
-        self.model = Model(window, limit)
+        self.model = Model(window, limit, crash_budget)
         self.contents = Contents(self.client, self.keys)
         self.following = Following(self.model)
         self.fences: list[tuple[str, str]] = []

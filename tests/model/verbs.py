@@ -15,7 +15,8 @@ _WAITS = (State.QUEUED, State.HELD, State.DELAYED)
 class Model:
     """All jobs of one partition."""
 
-    def __init__(self, window: int = 2, limit: int = 0) -> None:
+    def __init__(self, window: int = 2, limit: int = 0, crash_budget: int = CRASH_BUDGET) -> None:
+        self.crash_budget = crash_budget
         self.jobs: dict[str, Job] = {}
         self.family = Family(self.jobs, window, limit)
         self.places = self.family.places
@@ -277,7 +278,7 @@ class Model:
             self.family.end_expired(job, "reap")
             return "expired"
         job.crashes += 1
-        if job.crashes >= CRASH_BUDGET:
+        if job.crashes >= self.crash_budget:
             self.family.finish(job, "reap", State.FAILED, "job.failed")
             return "failed"
         self._come_back(job, "reap")
