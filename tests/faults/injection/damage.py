@@ -13,7 +13,9 @@ limit, hooks     what the operator said, not what the installation knows
 job, idem        the truth
 """
 
+import asyncio
 import math
+from time import monotonic
 
 from actors.kernel.keys import GROUP
 from actors.kernel.scripts import text
@@ -24,6 +26,7 @@ from tests.faults.injection.redis import ask, living
 
 PAGE = 1000
 """Keys a call of SCAN."""
+LOOKS_EVERY_S = 0.1
 FEED_KEPT = 10
 """Entries that a trimmed feed still has."""
 
@@ -48,12 +51,22 @@ class Loss(Fault):
     """Something of one key is lost."""
 
     weight = 0.9
+    bounds_s = (1.0, 3.0)
     pattern: str
     kind: str
 
     async def strike(self, blow: Blow) -> None:
-        server, key = blow.choose(await self.candidates(blow.house))
+        server, key = blow.choose(await self.awaited(blow))
         await self.lose(blow, server, key)
+
+    async def awaited(self, blow: Blow) -> list[tuple[ServerNode, str]]:
+        """Many of these keys are there for moments only."""
+        gives_up_at_s = monotonic() + blow.lasts_s
+        while True:
+            there = await self.candidates(blow.house)
+            if there or monotonic() > gives_up_at_s:
+                return there
+            await asyncio.sleep(LOOKS_EVERY_S)
 
     async def candidates(self, house: House) -> list[tuple[ServerNode, str]]:
         return await found(house, self.pattern, self.kind)
@@ -208,7 +221,7 @@ class DeleteTaken(Loss):
     kind = "string"
 
     async def strike(self, blow: Blow) -> None:
-        rows = await self.candidates(blow.house)
+        rows = await self.awaited(blow)
         blow.choose(rows)
         blow.begins(*(key for _, key in rows[:20]), detail=f"{len(rows)} rows")
         for server, key in rows:

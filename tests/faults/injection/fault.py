@@ -81,6 +81,10 @@ class Fault(ABC):
             await self.strike(blow)
         except EXPECTED as error:
             blow.passes(str(error) or type(error).__name__)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The error came while it was undone, and must not hide what ended it.
+                raise asyncio.CancelledError from error
         finally:
             if blow.has_begun:
                 blow.ends()

@@ -39,7 +39,8 @@ class RestartRedis(Fault):
         async with alone_with(server):
             blow.begins(server.name)
             try:
-                await server.kill()
+                # As a whole: a server that is half dead cannot be started.
+                await surely(server.kill())
                 await asyncio.sleep(blow.lasts_s)
             finally:
                 await surely(server.restart())

@@ -8,12 +8,13 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha1
 from time import monotonic
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 import tests.faults.injection.redis
 from actors.kernel import RedisOptions, connect
@@ -22,8 +23,11 @@ from actors.kernel.scripts import script, text, verbs
 from tests.faults.history import FaultBegan, FaultEnded, FaultPassed, TailLost
 from tests.faults.house.disk import make_disk
 from tests.faults.injection.catalogue import FAULTS
-from tests.faults.injection.processes import descendants
+from tests.faults.injection.damage import LOSE_DEADLINES
+from tests.faults.injection.fault import Blow
+from tests.faults.injection.processes import Freeze, descendants
 from tests.faults.injection.scene import NUMBER, Scene, state_of
+from tests.faults.plan import FaultPlan
 from tests.kernel.stages import eventually
 
 Case = Callable[[Scene], Awaitable[None]]
@@ -63,6 +67,9 @@ async def _assert_well(scene: Scene) -> None:
             client = scene.client(process.proxy.url)
             for _ in range(50):
                 assert await client.ping()
+            for verb in verbs():
+                with pytest.raises(NoScriptError):
+                    await client.execute_command("EVALSHA", script(verb).digest, 0)  # type: ignore[no-untyped-call]
             assert process.proxy.losses == losses
     for server in scene.small.servers:
         assert server.alive
@@ -129,8 +136,8 @@ async def _kill_in_drain(scene: Scene) -> None:
 async def _kill_ffmpeg(scene: Scene) -> None:
     process = await scene.start_process(("transcode",), "echo ready; sleep 60; echo $?; exec sleep 60")
     pid = process.pid
-    await scene.start_process(("scripted",), "echo ready; sleep 60; exit 3")
-    await scene.inflict("kill_ffmpeg")
+    await scene.start_process(("scripted",), "echo ready; sleep 60; echo hit; exec sleep 60")
+    await scene.inflict("kill_ffmpeg", seed=_last_of(2))
     await eventually(lambda: _is(process.launch.out.read_text() != "ready\n"))
     assert process.launch.out.read_text() == "ready\n137\n"
     assert process.pid == pid
@@ -293,7 +300,10 @@ async def _delete_deadlines(scene: Scene) -> None:
     server = await scene.start_server()
     await server.client.zadd(KEYS.deadlines, {"ended": 1, "running": 1, "queued": 1})
     await server.client.zadd(KEYS.active, {"running": 1, "queued": 1})
+    digest = sha1(LOSE_DEADLINES.encode(), usedforsecurity=False).hexdigest()
     await scene.inflict("delete_deadlines")
+    # Whatever ended between the look and the loss is left alone.
+    await server.client.evalsha(digest, 2, KEYS.deadlines, KEYS.active, "ended")
     left = await server.client.zrange(KEYS.deadlines, 0, -1)
     assert len(left) == 2
     assert b"ended" in left
@@ -392,6 +402,11 @@ async def _blackhole(scene: Scene) -> None:
         assert monotonic() - began_s > 0.2
 
 
+def _last_of(many: int) -> int:
+    """A seed with which the last of so many would be chosen."""
+    return next(seed for seed in range(100) if random.Random(seed).choice(range(many)) == many - 1)
+
+
 def _seed(*, breaks: bool) -> int:
     """One with which a blackhole of the only process ends so."""
 
@@ -466,6 +481,42 @@ async def test_it_is_undone_when_it_is_cancelled(scene: Scene, name: str) -> Non
     assert inflicting.cancelled()
     assert scene.faults_told() == HAPPENED
     await _assert_well(scene)
+
+
+async def test_a_restart_is_undone_whenever_it_is_cancelled(scene: Scene) -> None:
+    server = await scene.start_server()
+    for number in range(8):
+        inflicting = asyncio.create_task(scene.inflict("restart_redis", lasts_s=60.0))
+        await asyncio.sleep(number * 0.002)
+        inflicting.cancel()
+        await asyncio.wait({inflicting}, timeout=10.0)
+        assert inflicting.cancelled()
+        assert await server.client.ping()
+
+
+async def test_an_error_while_it_is_undone_does_not_hide_the_cancellation(scene: Scene) -> None:
+    class Clumsy(Freeze):
+        async def strike(self, blow: Blow) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("it was gone")
+
+    plan = FaultPlan(at_s=0.0, name="freeze", lasts_s=60.0, seed=1)
+    inflicting = asyncio.create_task(Clumsy().inflict(plan, NUMBER, scene.house, scene.journal))
+    await asyncio.sleep(0)
+    inflicting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await inflicting
+
+
+async def test_a_hint_is_waited_for(scene: Scene) -> None:
+    """Many keys are there for moments only."""
+    server = await scene.start_server()
+    inflicting = asyncio.create_task(scene.inflict("trim_inbox", lasts_s=10.0))
+    await server.client.xadd(INBOX, {"job": "j00-1"})
+    await inflicting
+    assert scene.faults_told() == HAPPENED
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))
