@@ -160,6 +160,7 @@ async def test_every_shape_ends_as_planned_and_leaves_its_chain(scene: Scene) ->
     begun = Counter((event.job, event.stage, event.fence) for event in scene.started())
     assert begun == Counter((event.job, event.stage, event.fence) for event in scene.ended())
     assert set(begun.values()) == {1}
+    assert [event.how for event in scene.ended() if event.job == jobs["flaky"]] == ["error", "error", "done", "done"]
     assert [event.how for event in scene.ended() if event.job == jobs["hopeless"]] == [
         "done",
         *["error"] * ERROR_BUDGET,

@@ -116,15 +116,11 @@ class Watcher:
             if response.status != 200:
                 return None
             breaks_after_s, self._breaks_after_s = self._breaks_after_s, None
-            try:
-                async with asyncio.timeout(breaks_after_s):
-                    async for block in _blocks(response):
-                        if self._show(job, block):
-                            return "end"
-            except TimeoutError:
-                # Aborted and not closed, as when a network goes away.
-                if response.connection is not None and response.connection.transport is not None:
-                    response.connection.transport.abort()
+            # What is left unread breaks the connection.
+            async with asyncio.timeout(breaks_after_s):
+                async for block in _blocks(response):
+                    if self._show(job, block):
+                        return "end"
         return None
 
     def _unknown(self) -> Literal["gone"] | None:
