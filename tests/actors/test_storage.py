@@ -20,6 +20,12 @@ def test_keys_cannot_leave_the_root(key: str) -> None:
         check_key(key)
 
 
+@pytest.mark.parametrize("key", ["../x", "/x", "work/../../x"])
+def test_storage_knows_no_place_outside_its_root(storage: LocalStorage, key: str) -> None:
+    with pytest.raises(ValueError, match="not a storage key"):
+        storage.local_path(key)
+
+
 def test_keys_of_jobs_and_uploads() -> None:
     assert work_folder("j00-x", "12.ab") == "work/j00-x/12.ab"
     assert out_folder("j00-x.e4.1", "1.ab") == "out/j00-x.e4.1/1.ab"

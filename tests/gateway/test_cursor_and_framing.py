@@ -48,6 +48,11 @@ def test_a_watcher_is_brought_up_to_date_by_revision() -> None:
     assert events_since(9, LOG, 8) == [], "what the watcher knows is newer than the reading"
 
 
+def test_a_hole_is_found_although_the_log_reaches_far_enough() -> None:
+    """The log was read after the job and may be longer: its length does not show that one is missing."""
+    assert events_since(5, [event(6), event(8), event(9)], 8) is None
+
+
 def test_frames() -> None:
     assert frame("end", b"{}") == b"event: end\ndata: {}\n\n"
     assert frame("job.stage", b"{}", "e.1-0") == b"id: e.1-0\nevent: job.stage\ndata: {}\n\n"
