@@ -1,12 +1,15 @@
 """Waiting for an installation to come to rest, by what it says of itself. Each wait ends and tells what is left."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import monotonic
 
 from actors.kernel import TERMINAL, RedisOptions, connect
 from actors.kernel.scripts import text
-from tests.faults.checker.reading import ask_all, read_files, scan
+from actors.reaper.collector import UNNAMED
+from tests.faults.checker.reading import ask_all, scan
 from tests.faults.house.house import House
 from tests.faults.house.times import COLLECT_AFTER_S
 
@@ -47,20 +50,37 @@ async def quiet(house: House, patience_s: float) -> list[str]:
 async def collected(house: House) -> list[str]:
     """Until the collector had its time: a folder that belongs to no job is made, and must go.
 
-    Whatever else nobody needs was unnamed before it, so it goes at the latest in the walk after that one's.
+    What else nobody needs was unnamed before it; a walk that came to it later has ended when two more were made.
     """
-    probe = house.storage / "work" / house.partitions.new_id("default") / NO_FENCE
-    await asyncio.to_thread(probe.mkdir, parents=True)
-    (probe / "file").touch()
+    probe = _probe(house)
 
     async def kept() -> list[str]:
         return [str(probe)] if probe.exists() else []
 
-    async def in_work() -> list[str]:
-        files = await asyncio.to_thread(read_files, house)
-        return [path for path in files if path.startswith(("work/", "trash/", "scratch/"))]
+    return await until_nothing_is_left(kept, COLLECTED_S) or await walked(house)
 
-    return await until_nothing_is_left(kept, COLLECTED_S) or await until_nothing_is_left(in_work, COLLECT_AFTER_S)
+
+async def walked(house: House) -> list[str]:
+    """Until collectors have begun and ended a walk: a folder that was made after one had come by was seen as well."""
+    for _ in range(2):
+        probe = _probe(house)
+
+        async def unseen(probe: Path = probe) -> list[str]:
+            return [] if (probe / UNNAMED).exists() else [str(probe)]
+
+        left = await until_nothing_is_left(unseen, COLLECTED_S)
+        await asyncio.to_thread(shutil.rmtree, probe.parent, ignore_errors=True)
+        if left:
+            return left
+    return []
+
+
+def _probe(house: House) -> Path:
+    """A folder in the work area whose job does not exist."""
+    probe = house.storage / "work" / house.partitions.new_id("default") / NO_FENCE
+    probe.mkdir(parents=True)
+    (probe / "file").touch()
+    return probe
 
 
 async def forget(house: House, patience_s: float) -> list[str]:

@@ -1,6 +1,6 @@
 """What is left of keys, files, processes and logs, corrupted."""
 
-from tests.faults.checker.corruptions.table import AGAIN, FILM, LOSER, W0, explained, found_by
+from tests.faults.checker.corruptions.table import AGAIN, CUT, FILM, LOSER, W0, explained, found_by
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import job_id
 
@@ -73,6 +73,20 @@ def a_listing_with_a_job_that_is_gone(story: Story) -> None:
 @found_by("files_have_owners")
 def a_work_folder_is_left(story: Story) -> None:
     story.files.append(f"work/{FILM}/1.n1/")
+
+
+@explained
+def a_cancelled_job_keeps_what_a_replay_would_need(story: Story) -> None:
+    source = f"work/{CUT}/1.n1/source"
+    story.tale(3).fields["refs"] = f'["{source}"]'
+    story.files.append(source)
+
+
+@found_by("files_have_owners")
+def a_completed_job_keeps_what_it_worked_from(story: Story) -> None:
+    source = f"work/{W0}/1.n1/source"
+    story.tale(0).fields["refs"] = f'["{source}"]'
+    story.files.append(source)
 
 
 @found_by("files_have_owners")
