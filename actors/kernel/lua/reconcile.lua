@@ -105,6 +105,21 @@ local function mend_children(parent)
   end
 end
 
+local CLOCK_STEP_MS = 1000
+local UNTIL = '"until":"[^"]*"}$'
+
+-- A retry that was delayed while the clock was ahead would wait for as long as the clock has been set back since. A job
+-- that was never taken waits for the time that its client named, which is right as it stands.
+local function mend_delay(job, due)
+  local ahead = tonumber(redis.call('HGET', job.key, 'updated_at') or 0) - NOW
+  if ahead < CLOCK_STEP_MS or job.takes == 0 then return end
+  due = math.max(NOW, due - ahead)
+  row('due', job.id, due)
+  local reason = string.gsub(job.reason, UNTIL, '"until":"' .. timestamp(due) .. '"}')
+  redis.call('HSET', job.key, 'updated_at', NOW, 'reason', reason)
+  repaired(job.id, 'due')
+end
+
 local function mend_rows(job)
   if job.state == 'running' and job.kind ~= 'delivery' then member(slots(job.tenant), job.id, true, true) end
   if job.state == 'queued' and in_window(job) then member(ready_set(job), job.id, true, true) end
@@ -115,7 +130,9 @@ local function mend_rows(job)
   if job.state == 'running' and not redis.call('ZSCORE', ROWS.leases, job.id) then
     row('leases', job.id, NOW + lease)
     repaired(job.id, 'lease')
-  elseif job.state == 'delayed' and not redis.call('ZSCORE', ROWS.due, job.id) then
+  elseif job.state == 'delayed' then
+    local due = redis.call('ZSCORE', ROWS.due, job.id)
+    if due then return mend_delay(job, tonumber(due)) end
     row('due', job.id, NOW)
     repaired(job.id, 'due')
   elseif job.state == 'held' then
