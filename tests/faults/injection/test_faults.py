@@ -4,6 +4,7 @@ Every fault of the catalogue has a case: one that is added without a case of its
 """
 
 import asyncio
+from typing import Any, ClassVar
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,7 +17,7 @@ from tests.faults.injection.cases import clock, damage, disk, network, processes
 from tests.faults.injection.cases.case import CASES, HAPPENED, INBOX, assert_well, true_if
 from tests.faults.injection.cases.network import seed_of_blackhole
 from tests.faults.injection.catalogue import FAULTS
-from tests.faults.injection.fault import Blow
+from tests.faults.injection.fault import Blow, surely
 from tests.faults.injection.processes import Freeze, descendants
 from tests.faults.injection.scene import NUMBER, Scene
 from tests.faults.plan import FaultPlan
@@ -79,6 +80,39 @@ async def test_a_restart_is_undone_whenever_it_is_cancelled(scene: Scene) -> Non
         assert await server.client.ping()
 
 
+async def test_a_server_that_is_being_killed_is_not_started_before_it_is_dead(scene: Scene) -> None:
+    class Slow:
+        name = "redis-0"
+        steps: ClassVar[list[str]] = []
+
+        async def kill(self) -> None:
+            self.steps.append("dying")
+            await asyncio.sleep(0.05)
+            self.steps.append("dead")
+
+        async def restart(self) -> None:
+            self.steps.append("started")
+
+    scene.small.servers = [Slow()]  # type: ignore[list-item]
+    inflicting = await scene.begin("restart_redis", lasts_s=60.0)
+    inflicting.cancel()
+    await asyncio.wait({inflicting})
+    assert Slow.steps == ["dying", "dead", "started"]
+    assert inflicting.cancelled()
+
+
+async def test_what_must_be_done_is_done_however_often_it_is_cancelled() -> None:
+    done = asyncio.Event()
+    working = asyncio.create_task(surely(done.wait()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        working.cancel()
+    assert not working.done()
+    done.set()
+    await asyncio.wait({working})
+    assert working.cancelled()
+
+
 async def test_an_error_while_it_is_undone_does_not_hide_the_cancellation(scene: Scene) -> None:
     class Clumsy(Freeze):
         async def strike(self, blow: Blow) -> None:
@@ -99,6 +133,12 @@ async def test_a_hint_is_waited_for(scene: Scene) -> None:
     """Many keys are there for moments only."""
     server = await scene.start_server()
     inflicting = asyncio.create_task(scene.inflict("trim_inbox", lasts_s=10.0))
+
+    async def has_looked() -> bool:
+        told: Any = await server.client.info("commandstats")
+        return "cmdstat_scan" in told
+
+    await eventually(has_looked)
     await server.client.xadd(INBOX, {"job": "j00-1"})
     await inflicting
     assert scene.faults_told() == HAPPENED
