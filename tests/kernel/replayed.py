@@ -87,6 +87,8 @@ class Replayed(InStep):
                 if due:
                     await self.client.zadd(self.keys.due, {text(name): 1 for name in due})
                 return tuple(await self.keeper.promote("00"))
+            case "expire":
+                return tuple((await self.keeper.expire("00")).jobs)
             case "reconcile":
                 _, repairs = await self.keeper.reconcile("00", "0")
                 return tuple(f"{name} {repair}" for name, repair in repairs.items())
@@ -96,6 +98,9 @@ class Replayed(InStep):
     async def _happened(self, act: Act) -> None:
         inbox = self._key(act.stage) if act.stage else ""
         match act.verb:
+            case "deadline passes":
+                await self.client.hset(self.keys.job(act.job), "deadline", "1")
+                await self.client.zadd(self.keys.deadlines, {act.job: 1}, xx=True)
             case "time passes":
                 await self.client.zadd(self.keys.leases, {act.job: 1}, xx=True)
             case "row lost":

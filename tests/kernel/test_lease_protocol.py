@@ -20,6 +20,7 @@ TWO_JOBS = Bounds(jobs=2, faults=1)
 LOST_WORKERS = Bounds(jobs=1, faults=4, kinds=("workers",))
 """Enough of them to spend the budget of crashes, by way of `alone`."""
 LOST_TAIL = Bounds(jobs=1, faults=0, power=True)
+DEADLINE = Bounds(jobs=1, faults=1, deadlines=1)
 WALKS = 50
 LONGEST = 25
 """Steps of a random history at most."""
@@ -40,11 +41,28 @@ def holds(bounds: Bounds, least: int) -> None:
 
 @pytest.mark.parametrize(
     ("bounds", "least"),
-    [(ONE_JOB, 12_000), (TWO_JOBS, 12_000), (LOST_WORKERS, 3_000), (LOST_TAIL, 1_000)],
-    ids=["one job", "two jobs", "lost workers", "lost tail"],
+    [(ONE_JOB, 12_000), (TWO_JOBS, 12_000), (LOST_WORKERS, 3_000), (LOST_TAIL, 1_000), (DEADLINE, 1_000)],
+    ids=["one job", "two jobs", "lost workers", "lost tail", "deadline"],
 )
 def test_every_history_within_bounds(bounds: Bounds, least: int) -> None:
     holds(bounds, least)
+
+
+def test_what_is_explored_is_met() -> None:
+    """Every answer is given, every end is reached, and a job that costs workers runs alone."""
+    server = Server()
+    space = explore(World(DEADLINE, server))
+    answers = {(act.verb, reply.answer[0]) for (_, act), reply in server.replies.items() if reply.answer}
+    met = {
+        verb: {answer for asked, answer in answers if asked == verb} for verb in ("commit", "fail", "release", "beat")
+    }
+    assert met["commit"] == {"OK", "LATE", "ALREADY", "CANCELLED", "FENCED"}
+    assert met["fail"] == {"OK", "LATE", "ALREADY", "CANCELLED", "FENCED"}
+    assert met["release"] >= {"OK", "ALREADY", "CANCELLED", "FENCED"}
+    assert met["beat"] == {"OK", "CANCEL", "DEADLINE", "FENCED"}
+    assert {row.state for state in space.states if state.over for row in state.kept.jobs} == TERMINAL
+    alone = explore(World(LOST_WORKERS._replace(faults=2), Server()))
+    assert any(row.inbox == "alone" for state in alone.states for row in state.kept.jobs)
 
 
 @pytest.mark.heavy
@@ -53,10 +71,11 @@ def test_every_history_within_bounds(bounds: Bounds, least: int) -> None:
     ("bounds", "least"),
     [
         (ONE_JOB._replace(faults=3), 110_000),
-        (TWO_JOBS._replace(faults=2, kinds=("calls", "workers")), 100_000),
+        (TWO_JOBS._replace(faults=2, kinds=("calls", "workers")), 190_000),
         (LOST_TAIL._replace(faults=1), 45_000),
+        (DEADLINE._replace(faults=2), 26_000),
     ],
-    ids=["one job", "two jobs", "lost tail"],
+    ids=["one job", "two jobs", "lost tail", "deadline"],
 )
 def test_every_history_within_wider_bounds(bounds: Bounds, least: int) -> None:
     holds(bounds, least)
@@ -92,8 +111,9 @@ def _place(step: Step) -> tuple[str, Kept]:
         (TWO_JOBS._replace(faults=MANY), 2),
         (LOST_WORKERS._replace(faults=MANY), 3),
         (LOST_TAIL._replace(faults=MANY), 4),
+        (DEADLINE._replace(faults=MANY), 5),
     ],
-    ids=["one job", "two jobs", "lost workers", "lost tail"],
+    ids=["one job", "two jobs", "lost workers", "lost tail", "deadline"],
 )
 def test_the_scripts_do_the_same_in_random_histories(replayed: Replayed, bounds: Bounds, seed: int) -> None:
     """Each history goes where few have been before."""

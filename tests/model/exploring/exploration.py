@@ -29,6 +29,8 @@ class Bounds(NamedTuple):
     power: bool = False
     """Whether the tail of what Redis was told may be lost, once, besides."""
     cancels: int = 1
+    deadlines: int = 0
+    """How many jobs may meet their deadline."""
     workers: int = 2
 
 
@@ -49,7 +51,8 @@ class World:
             partition.queue(job)
         bounds = self.bounds
         hands = (Hand(),) * bounds.workers
-        return Everything(partition.freeze(), hands, bounds.cancels, bounds.faults, "on" if bounds.power else "")
+        power = "on" if bounds.power else ""
+        return Everything(partition.freeze(), hands, bounds.cancels, bounds.deadlines, bounds.faults, power)
 
     def steps(self, state: Everything, fresh: str) -> Iterator[Step]:
         """All steps from one state."""

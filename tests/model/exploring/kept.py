@@ -24,6 +24,8 @@ class Row(NamedTuple):
     attempt: int
     crashes: int
     cancel: bool
+    overdue: bool
+    """Whether its deadline has passed."""
     row: str
     """`fresh` or `out`: its row of the leases. `due`: its row of the delays. Empty: it has none."""
 

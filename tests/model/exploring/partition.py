@@ -62,6 +62,8 @@ class Partition(Model):
                 return _told(self.reap(self.with_row("out")).items())
             case "promote":
                 return tuple(self.promote(self.with_row("due")))
+            case "expire":
+                return tuple(self.expire())
             case "reconcile":
                 return _told(self._mended())
         self._happened(act)
@@ -110,7 +112,11 @@ class Partition(Model):
                 job = self.jobs[entry.job]
                 if not self.fits(entry, job, inbox):
                     self.streams[inbox].remove(entry)
-                elif not self.family.end_unwanted(job, "take"):
+                elif self.family.end_unwanted(job, "take"):
+                    pass
+                elif job.overdue:
+                    self.family.end_expired(job, "take")
+                else:
                     self.start(job, nonce)
                     self.granted[nonce] = [(job.id, job.fence)]
                     return job.id, job.fence, job.stage
@@ -156,8 +162,10 @@ class Partition(Model):
 
     def _happened(self, act: Act) -> None:
         """Time passes, or something is lost."""
-        self.damaged = self.damaged or act.verb != "time passes"
+        self.damaged = self.damaged or act.verb not in ("time passes", "deadline passes")
         match act.verb:
+            case "deadline passes":
+                self.jobs[act.job].overdue = self.jobs[act.job].expires = True
             case "time passes":
                 self.rows[act.job] = "out"
             case "row lost":
@@ -199,6 +207,7 @@ class Partition(Model):
             0 if over else job.attempt,
             0 if over else job.crashes,
             job.cancel,
+            job.overdue and not over,
             self.rows.get(job.id, ""),
         )
 
@@ -208,6 +217,7 @@ class Partition(Model):
             job = Job(row.id, "t", row.stage, state=row.state, inbox=row.inbox, fence=row.fence, takes=row.takes)
             job.ended = f"{row.ended} {row.ended_fence}" if row.ended else ""
             job.attempt, job.crashes, job.cancel = row.attempt, row.crashes, row.cancel
+            job.overdue = job.expires = row.overdue
             self.jobs[row.id] = job
             if row.row:
                 self.rows[row.id] = row.row

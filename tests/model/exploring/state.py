@@ -31,6 +31,8 @@ class Everything(NamedTuple):
     hands: tuple[Hand, ...]
     cancels: int
     """How often the client may still cancel."""
+    deadlines: int
+    """How many deadlines may still pass."""
     faults: int
     """How much may still go wrong."""
     power: str = ""
@@ -85,7 +87,7 @@ class _Names:
             ended = ended_fence = ""
         return Row(
             self.jobs[row.id], row.stage, row.state, row.inbox, fence, ended, ended_fence, takes,
-            row.attempt, row.crashes, row.cancel, row.row,
+            row.attempt, row.crashes, row.cancel, row.overdue, row.row,
         )  # fmt: skip
 
     def kept(self, kept: Kept, order: Sequence[int]) -> Kept:
@@ -134,7 +136,15 @@ def _named(state: Everything, known: set[str], order: Sequence[int], hands: Sequ
     names.jobs = _names_of_jobs(kept, order)
     rows, older = names.kept(kept, order), saved and names.kept(saved, order)
     named = tuple([names.hand(state.hands[place]) for place in hands])
-    return Everything(names.taken(rows), named, state.cancels, state.faults, state.power, older and names.taken(older))
+    return Everything(
+        names.taken(rows),
+        named,
+        state.cancels,
+        state.deadlines,
+        state.faults,
+        state.power,
+        older and names.taken(older),
+    )
 
 
 def _names_of_jobs(kept: Kept, order: Sequence[int]) -> dict[str, str]:
@@ -173,7 +183,19 @@ def _looks_of_job(kept: Kept, place: int) -> tuple[object, ...]:
         for number, entry in enumerate(entries)
         if entry.job == row.id
     ]
-    return (row.stage, row.state, row.attempt, row.crashes, row.cancel, row.row, row.inbox, row.ended, row.takes, lies)
+    return (
+        row.stage,
+        row.state,
+        row.attempt,
+        row.crashes,
+        row.cancel,
+        row.overdue,
+        row.row,
+        row.inbox,
+        row.ended,
+        row.takes,
+        lies,
+    )
 
 
 def _looks_of_hand(hand: Hand, jobs: dict[str, str], rows: dict[str, Row]) -> tuple[object, ...]:

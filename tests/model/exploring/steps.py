@@ -50,7 +50,9 @@ class Course:
         if hand is not hands[place]:
             hands = (*hands[:place], hand, *hands[place + 1 :])
         faults = state.faults - (kind is Kind.FAULT)
-        after = Everything(reply.kept if reply else state.kept, hands, state.cancels, faults, state.power, state.saved)
+        after = Everything(
+            reply.kept if reply else state.kept, hands, state.cancels, state.deadlines, faults, state.power, state.saved
+        )
         return Step(kind, text, after, act, reply.broken if reply else ())
 
     def sure(self) -> Iterator[Step]:
@@ -76,6 +78,13 @@ class Course:
                     reply = self.server.ask(state.kept, act)
                     after = state._replace(kept=reply.kept, cancels=state.cancels - 1)
                     yield Step(Kind.MAY, f"the client: {told(act, reply)}", after, act, reply.broken)
+        if state.deadlines:
+            for row in state.kept.jobs:
+                if row.state not in TERMINAL and not row.overdue:
+                    act = Act("deadline passes", row.id)
+                    reply = self.server.ask(state.kept, act)
+                    after = state._replace(kept=reply.kept, deadlines=state.deadlines - 1)
+                    yield Step(Kind.MAY, f"the deadline of {name_of(row.id)} passes", after, act, reply.broken)
 
     def _of_worker(self, place: int, hand: Hand) -> Iterator[Step]:
         """A worker that is free asks for work, one that holds works and beats, one that calls calls again."""
@@ -106,7 +115,7 @@ class Course:
 
     def _heard(self, hand: Hand, pulse: str) -> Hand:
         """What a beat says to one that works; one that ends its lease already goes on with that."""
-        if hand.doing == "work" and pulse == "FENCED":
+        if hand.doing == "work" and pulse in ("FENCED", "DEADLINE"):
             return Hand(late=hand.late)
         if hand.doing == "work" and pulse == "CANCEL":
             return hand._replace(doing="end", call=Act("release", hand.job, hand.fence, stage=hand.stage))
@@ -115,7 +124,7 @@ class Course:
     def _of_reaper(self) -> Iterator[Step]:
         """What would change nothing is no step."""
         state = self.state
-        for verb in ("reap", "promote", "reconcile"):
+        for verb in ("reap", "promote", "expire", "reconcile"):
             act = Act(verb)
             reply = self.server.ask(state.kept, act)
             if reply.kept != state.kept or reply.broken:
@@ -156,7 +165,7 @@ def told(act: Act, reply: Reply) -> str:
             return f"{act.verb} ({act.nonce}) -> no work"
         job, fence, stage = reply.answer
         return f"{act.verb} ({act.nonce}) -> {name_of(job)}, stage {stage}, fence {fence}"
-    if act.verb in ("reap", "promote", "reconcile"):
+    if act.verb in ("reap", "promote", "expire", "reconcile"):
         return f"{act.verb} -> {', '.join(name_of(one) for one in reply.answer) or 'nothing'}"
     under = f" under {act.fence}" if act.fence else ""
     of = f" of stage {act.stage}" if act.verb == "commit" else ""
