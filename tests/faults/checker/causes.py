@@ -33,6 +33,8 @@ SILENCES = {
     "blackhole": Silence(RECONNECT_S, "its connections to Redis swallow everything"),
 }
 """By the names of injection/catalogue.py. Deaths are not here: they are known by ProcessEnded, whoever caused them."""
+OUTAGES = ("restart_redis", "fail_power", "freeze_redis", "pause_clients")
+"""Times in which nothing reaches Redis. They cost no lease by themselves."""
 
 
 def cause(evidence: Evidence, execution: Execution, until_s: float) -> str | None:
@@ -93,8 +95,8 @@ def workers_taken(evidence: Evidence, execution: Execution) -> int:
     started, ended = execution.started, execution.ended
     if ended is not None and ended.how == "kills":
         return 1
-    # An end that was written is sent at once; only what hits its worker around it can keep it from arriving.
-    until_s = ended.at_s + RECONNECT_S if ended is not None else math.inf
+    # An end that was written is sent when Redis is there: what hits its worker until then keeps it from arriving.
+    until_s = sent_by(evidence, ended.at_s) if ended is not None else math.inf
     process = evidence.process_of(started.pid, started.at_s)
     if process is None:
         return 0
@@ -102,6 +104,15 @@ def workers_taken(evidence: Evidence, execution: Execution) -> int:
     died = hit_of(evidence, process, execution, until_s) is not None and silent == 0
     # An end that was undone leaves a lease that nobody holds any more.
     return silent + died + (tail_lost(evidence, execution, math.inf) is not None)
+
+
+def sent_by(evidence: Evidence, at_s: float) -> float:
+    """Until when what had to be sent at that time has arrived, if its sender lives."""
+    until_s = at_s + RECONNECT_S
+    for fault in sorted(evidence.faults, key=lambda fault: fault.began_at_s):
+        if fault.name in OUTAGES and fault.began_at_s <= until_s and at_s <= fault.ended_at_s:
+            until_s = max(until_s, fault.ended_at_s + RECONNECT_S)
+    return until_s
 
 
 def works_on(process: Process, stage: str) -> bool:

@@ -1,5 +1,7 @@
 """What was promised to clients and how jobs ended, corrupted."""
 
+import copy
+
 import msgspec
 
 from tests.faults.checker.corruptions.table import (
@@ -12,9 +14,17 @@ from tests.faults.checker.corruptions.table import (
     lose_job,
     submit_again,
 )
-from tests.faults.checker.story import Story
-from tests.faults.checker.story_plan import LOST
-from tests.faults.history import CancelAnswered, ExecutionEnded, Missing, Refused, ReplayAnswered, Submitted
+from tests.faults.checker.story import Story, Tale
+from tests.faults.checker.story_plan import LOST, job_id
+from tests.faults.history import (
+    CancelAnswered,
+    ExecutionEnded,
+    ExecutionStarted,
+    Missing,
+    Refused,
+    ReplayAnswered,
+    Submitted,
+)
 
 
 @found_by("accepted_once")
@@ -55,6 +65,20 @@ def a_power_failure_later_loses_no_submission(story: Story) -> None:
 def nothing_is_lost_with_always(story: Story) -> None:
     a_power_failure_loses_a_submission(story)
     story.profile = msgspec.structs.replace(story.profile, fsync="always")
+
+
+@found_by("accepted_once")
+def a_job_that_was_lost_is_there_as_well(story: Story) -> None:
+    tale = copy.deepcopy(story.tale(5).log)
+    fields, keys = dict(story.tale(5).fields), list(story.keys)
+    executions = story.of(ExecutionStarted, LOSER) + story.of(ExecutionEnded, LOSER)
+    a_power_failure_loses_a_submission(story)
+    back = Tale(story, LOSER, "many", None)
+    back.log, back.fields = tale, fields
+    story.history += executions
+    rows = next(key for key in keys if key.name == "deadlines").members
+    story.keys += [key for key in keys if key.name.endswith(LOSER)]
+    story.key("deadlines", members=tuple(sorted({*rows, job_id(70)})))
 
 
 @found_by("accepted_once")
@@ -156,15 +180,15 @@ def a_job_that_should_not_fail_had_its_errors(story: Story) -> None:
     story.jobs[6] = msgspec.structs.replace(story.jobs[6], work=story.jobs[5].work)
 
 
-def crash_loop(story: Story, times: int) -> None:
-    """Job 5 loses its worker `times` times for a reason, and once more for none."""
+def crash_loop(story: Story, times: int, charged: int = 3) -> None:
+    """Job 5 is charged so many lost workers, the first `times` of them for a reason."""
     tale = story.tale(5)
     tale.takes = 0
     del tale.log[1:]
     story.history = [
         event for event in story.history if getattr(event, "job", None) != LOSER or isinstance(event, Submitted)
     ]
-    for lost in range(1, 4):
+    for lost in range(1, charged + 1):
         tale.takes_up("step1", "scripted-2")
         if lost <= times:
             story.fault("kill", "scripted-2")
@@ -174,12 +198,18 @@ def crash_loop(story: Story, times: int) -> None:
             fence, pid = tale.fields["fence"], story.pids["scripted-2"]
             story.tell(ExecutionEnded, job=LOSER, stage="step1", fence=fence, pid=pid, how="error")
         tale.fields["crashes"] = str(lost)
-        if lost < 3:
+        if lost < charged:
             tale.event("job.retrying", reason=LOST)
     tale.event("job.failed", error={"code": "CRASH_LOOP"})
     del tale.fields["result"]
     story.key("dead", members=tuple(sorted((LOSER, AGAIN, FAILED))))
     story.key("dead:step1", size=3)
+
+
+@found_by("numbers_within_budgets")
+def four_workers_are_taken_from_a_job(story: Story) -> None:
+    crash_loop(story, 4, 4)
+    story.tale(5).fields["crashes"] = "3"
 
 
 @explained
@@ -200,3 +230,14 @@ def a_state_and_its_last_event_differ(story: Story) -> None:
 @found_by("one_end_per_life")
 def a_job_ends_twice(story: Story) -> None:
     story.tale(3).event("job.cancelled", by="client")
+
+
+@found_by("one_end_per_life", "one_result")
+def a_job_is_replayed_after_it_completed(story: Story) -> None:
+    tale = story.tale(5)
+    story.jobs[5] = msgspec.structs.replace(story.jobs[5], replayed=True)
+    fences = msgspec.json.decode(tale.fields["result"])["fences"]
+    tale.event("job.replayed", stage="step2")
+    tale.takes_up("step2")
+    tale.completes({"fences": fences})
+    tale.fields["fence"] = fences[-1]

@@ -1,8 +1,9 @@
 """What is left of keys, files, processes and logs, corrupted."""
 
-from tests.faults.checker.corruptions.table import AGAIN, CUT, FILM, LOSER, W0, explained, found_by
+from tests.faults.checker.corruptions.table import AGAIN, CUT, FAILED, FILM, LOSER, W0, explained, found_by
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import job_id
+from tests.faults.leavings import KeyFacts
 
 
 @found_by("nothing_waits")
@@ -36,6 +37,11 @@ def a_failed_job_is_no_dead_letter(story: Story) -> None:
 
 
 @found_by("dead_letters_agree")
+def a_job_that_did_not_fail_is_a_dead_letter(story: Story) -> None:
+    story.key("dead", members=tuple(sorted((AGAIN, FAILED, W0))))
+
+
+@found_by("dead_letters_agree")
 def a_dead_letter_is_left_of_a_replay(story: Story) -> None:
     story.key("dead:step1", size=3)
 
@@ -53,6 +59,11 @@ def a_log_without_its_job(story: Story) -> None:
 @found_by("keys_have_owners")
 def an_idempotency_key_without_an_end(story: Story) -> None:
     story.key("idem:many:k1", ttl_ms=-1)
+
+
+@found_by("keys_have_owners", "nothing_waits")
+def a_stranger_is_held(story: Story) -> None:
+    story.key("hold:nobody", type="zset")
 
 
 @found_by("keys_have_owners")
@@ -102,6 +113,11 @@ def a_second_result_is_left(story: Story) -> None:
 @found_by("nothing_is_kept")
 def a_hash_outlives_its_retention(story: Story) -> None:
     story.forgotten.append(next(key for key in story.keys if key.name == f"job:{W0}"))
+
+
+@found_by("nothing_is_kept")
+def a_key_without_an_end_outlives_all_jobs(story: Story) -> None:
+    story.forgotten.append(KeyFacts(partition="00", name="width:step1:cpu", type="string", ttl_ms=-1, size=1))
 
 
 @found_by("nothing_is_kept")

@@ -2,10 +2,11 @@
 
 import msgspec
 
-from tests.faults.checker.corruptions.table import CUT, FILM, KIDS, W0, found_by
+from tests.faults.checker.corruptions.table import CUT, FILM, KIDS, W0, found_by, lose_job
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import DIGEST, OUTPUT
 from tests.faults.history import Sample
+from tests.faults.plan import Splits, Works
 
 
 @found_by("one_result", "one_end_per_life")
@@ -60,6 +61,11 @@ def more_run_than_a_limit_allows(story: Story) -> None:
 
 
 @found_by("limits_kept")
+def a_limit_is_another_one(story: Story) -> None:
+    story.tell(Sample, tenant="limited", limit=4, slots=1, running=1)
+
+
+@found_by("limits_kept")
 def nobody_looks_at_a_limit(story: Story) -> None:
     story.history.remove(story.of(Sample)[0])
 
@@ -77,6 +83,27 @@ def a_parent_completes_before_its_child(story: Story) -> None:
 @found_by("rows_agree")
 def a_count_of_open_children_is_wrong(story: Story) -> None:
     story.tale(1).kids["open"] = "-1"
+
+
+def plan_children(story: Story, count: int) -> None:
+    """The parent's spec says that it has so many."""
+    steps = (Splits(children=((Works(),),) * count), Works())
+    story.tale(1).fields["spec"] = msgspec.json.encode({"steps": msgspec.to_builtins(steps)}).decode()
+
+
+@found_by("rows_agree")
+def a_parent_completes_with_too_few_children(story: Story) -> None:
+    plan_children(story, 3)
+
+
+@found_by("rows_agree")
+def a_parent_has_too_many_children(story: Story) -> None:
+    plan_children(story, 1)
+
+
+@found_by("children_end_with_parents", "accepted_once")
+def a_child_has_no_parent(story: Story) -> None:
+    lose_job(story, 1)
 
 
 @found_by("rows_agree")

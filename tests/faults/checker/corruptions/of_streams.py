@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tests.faults.checker.corruptions.table import AGAIN, CUT, drop_frame, explained, found_by
+from tests.faults.checker.corruptions.table import AGAIN, CUT, W0, drop_frame, explained, found_by
 from tests.faults.checker.story import Story
 from tests.faults.history import Frame, WatcherLeft
 
@@ -15,6 +15,16 @@ def an_event_is_not_in_the_log(story: Story) -> None:
 @found_by("log_contiguous")
 def the_last_event_is_another(story: Story) -> None:
     story.tale(5).fields["last_event"] = "1-1"
+
+
+@found_by("log_contiguous")
+def two_events_have_one_id(story: Story) -> None:
+    story.tale(5).log[1]["id"] = story.tale(5).log[0]["id"]
+
+
+@found_by("log_contiguous")
+def an_event_is_of_another_job(story: Story) -> None:
+    story.tale(5).log[1]["job"] = W0
 
 
 @found_by("revisions_shown")

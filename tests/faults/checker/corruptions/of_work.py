@@ -136,6 +136,37 @@ def a_stage_has_more_errors_than_its_budget(story: Story) -> None:
 
 
 @found_by("numbers_within_budgets")
+def a_stage_is_tried_more_often_than_its_budget(story: Story) -> None:
+    a_stage_has_more_errors_than_its_budget(story)
+    story.tale(6).fields["attempt"] = "4"
+
+
+@found_by("numbers_within_budgets")
+def a_hash_has_more_errors_than_its_budget(story: Story) -> None:
+    story.tale(6).fields["attempt"] = "5"
+
+
+@explained
+def an_end_cannot_be_sent_before_its_worker_dies(story: Story) -> None:
+    """Redis is away when a stage ends, and its process is killed just before it comes back."""
+    alone(story)
+    started(story, "9.a", "scripted-2")
+    fields = {"job": LOSER, "stage": "step2", "fence": "9.a"}
+    story.tell(ExecutionEnded, pid=story.pids["scripted-2"], how="stopped", **fields)
+    story.fault("restart_redis", "redis-0", lasts_s=3.0)
+    story.fault("kill", "scripted-2")
+    story.dies("scripted-2")
+    story.starts("scripted-2", ("scripted",))
+    tale = story.tale(5)
+    place = next(index for index, event in enumerate(tale.log) if event["data"].get("stage") == "step2")
+    _insert(tale.log, place + 1, {"type": "job.retrying", "data": {"reason": LOST}})
+    _insert(tale.log, place + 2, tale.log[place])
+    tale.fields["rev"] = str(len(tale.log))
+    started(story, "9.b", "scripted-1")
+    story.tell(ExecutionEnded, pid=story.pids["scripted-1"], how="done", **{**fields, "fence": "9.b"})
+
+
+@found_by("numbers_within_budgets")
 def a_hash_has_more_crashes_than_its_budget(story: Story) -> None:
     story.tale(5).fields["crashes"] = "4"
 
@@ -165,6 +196,6 @@ def a_frozen_worker_goes_on_with_its_job(story: Story) -> None:
 
 def _insert(log: list[dict[str, object]], place: int, event: Mapping[str, object]) -> None:
     """One event more in a log, with those behind it numbered anew."""
-    log.insert(place, {**log[0], "id": f"77-{place}", **event})
+    log.insert(place, {**log[0], **event, "id": f"77-{place}"})
     for rev, each in enumerate(log, start=1):
         each["rev"] = rev
