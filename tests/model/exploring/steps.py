@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from actors.kernel.states import TERMINAL, State
-from tests.model.exploring.kept import INBOXES, STAGES, Act
+from actors.kernel.states import TERMINAL
+from tests.model.exploring.kept import Act
 from tests.model.exploring.properties import Broken
 from tests.model.exploring.server import Reply, Server
 from tests.model.exploring.state import Everything, Hand
@@ -170,6 +170,3 @@ def told(act: Act, reply: Reply) -> str:
     under = f" under {act.fence}" if act.fence else ""
     of = f" of stage {act.stage}" if act.verb == "commit" else ""
     return f"{act.verb} {name_of(act.job)}{of}{under} -> {', '.join(reply.answer)}"
-
-
-__all__ = ["FREE", "INBOXES", "STAGES", "Course", "Kind", "State", "Step", "answered", "name_of", "told"]
