@@ -35,6 +35,8 @@ SILENCES = {
 """By the names of injection/catalogue.py. Deaths are not here: they are known by ProcessEnded, whoever caused them."""
 OUTAGES = ("restart_redis", "fail_power", "freeze_redis", "pause_clients")
 """Times in which nothing reaches Redis. They cost no lease by themselves."""
+REJOINS_S = 5.0
+"""How long a primary of a cluster that comes back answers CLUSTERDOWN, at most."""
 
 
 def cause(evidence: Evidence, execution: Execution, until_s: float) -> str | None:
@@ -109,9 +111,10 @@ def workers_taken(evidence: Evidence, execution: Execution) -> int:
 def sent_by(evidence: Evidence, at_s: float) -> float:
     """Until when what had to be sent at that time has arrived, if its sender lives."""
     until_s = at_s + RECONNECT_S
+    later_s = RECONNECT_S + (REJOINS_S if evidence.plan.profile.topology == "cluster" else 0.0)
     for fault in sorted(evidence.faults, key=lambda fault: fault.began_at_s):
-        if fault.name in OUTAGES and fault.began_at_s <= until_s and at_s <= fault.ended_at_s:
-            until_s = max(until_s, fault.ended_at_s + RECONNECT_S)
+        if fault.name in OUTAGES and fault.began_at_s <= until_s and at_s <= fault.ended_at_s + later_s:
+            until_s = max(until_s, fault.ended_at_s + later_s)
     return until_s
 
 

@@ -49,6 +49,29 @@ def progress_comes_under_another_revision(story: Story) -> None:
 
 
 @found_by("revisions_shown")
+def a_snapshot_comes_where_the_stream_goes_on(story: Story) -> None:
+    frame = next(frame for frame in story.of(Frame) if frame.event == "job.stage")
+    snapshot = msgspec.structs.replace(frame, event="snapshot", state="running", percent=40.0, at_s=frame.at_s + 0.001)
+    story.history.append(snapshot)
+
+
+@found_by("revisions_shown", "shown_is_kept")
+def an_ended_job_starts_again(story: Story) -> None:
+    story.shows("snapshot", AGAIN, 3, state="failed")
+    story.shows("job.failed", AGAIN, 3)
+    for event, rev in (("job.started", 4), ("job.started", 5), ("job.failed", 6)):
+        story.shows(event, AGAIN, rev)
+    story.tell(WatcherLeft, watcher="w0", job=AGAIN, how="end")
+
+
+@found_by("revisions_shown", "shown_is_kept")
+def a_running_job_is_replayed(story: Story) -> None:
+    story.shows("snapshot", AGAIN, 2, state="running")
+    story.shows("job.replayed", AGAIN, 3)
+    story.tell(WatcherLeft, watcher="w0", job=AGAIN, how="left")
+
+
+@found_by("revisions_shown")
 def something_follows_the_end(story: Story) -> None:
     last = story.of(Frame)[-1]
     story.history.append(msgspec.structs.replace(last, at_s=last.at_s + 0.001))

@@ -8,6 +8,7 @@ from tests.faults.checker.corruptions.table import FAILED, LOSER, W0, explained,
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import LOST
 from tests.faults.history import ExecutionEnded, ExecutionStarted, FaultBegan, FaultEnded, Frame, WatcherLeft
+from tests.faults.plan import Works
 
 
 @found_by("stages_in_order")
@@ -33,6 +34,24 @@ def a_stage_is_committed_without_a_start(story: Story) -> None:
 @found_by("chain_of_fences")
 def a_result_names_a_fence_that_did_nothing(story: Story) -> None:
     story.tale(5).fields["result"] = msgspec.json.encode({"fences": ["1.n1", "3.n3"]}).decode()
+
+
+@found_by("chain_of_fences")
+def a_result_is_of_an_older_fence(story: Story) -> None:
+    story.tale(5).fields["fence"] = "9.z"
+
+
+@found_by("stages_in_order", "chain_of_fences")
+def a_job_completes_before_its_last_stage(story: Story) -> None:
+    steps = msgspec.to_builtins((Works(), Works(), Works()))
+    story.tale(5).fields["spec"] = msgspec.json.encode({"steps": steps}).decode()
+
+
+@found_by("stages_in_order")
+def a_stage_follows_the_last_one(story: Story) -> None:
+    tale = story.tale(4)
+    _insert(tale.log, 2, {"type": "job.stage", "data": {"done": "step1", "next": "step2"}})
+    tale.fields["rev"] = str(len(tale.log))
 
 
 @found_by("chain_of_fences")
