@@ -3,6 +3,7 @@
 On a Redis Cluster every primary is asked, for each may evict on its own.
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import structlog
 from redis.exceptions import AskError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from actors.kernel.connection import is_refused, persist
+from actors.kernel.connection import StoreFull, is_refused, jittered, persist
 from actors.kernel.keys import Partitions
 from actors.kernel.routed import RoutedClient, slot_of_key
 from actors.kernel.scripts import text
@@ -25,6 +26,7 @@ OTHER_ADDRESS = {
     "cluster": "is a node of a Redis Cluster. Use redis+cluster:// in the address.",
     "sentinel": "is a Sentinel. Use redis+sentinel://host:port/name in the address.",
 }
+FULL_PAUSE_S = 1.0
 log = structlog.get_logger("kernel.server")
 
 
@@ -88,8 +90,15 @@ async def admit(client: redis.asyncio.Redis, partitions: Partitions) -> dict[str
                 "Set maxmemory-policy to noeviction."
             )
             raise UnfitServer(message)
-    await persist(lambda: _belongs(client, partitions), unanswered=_wait_or_refuse)
-    return everybody
+    while True:
+        try:
+            await persist(lambda: _belongs(client, partitions), unanswered=_wait_or_refuse)
+        except StoreFull:
+            # Only of a new installation: there is something to write, and no room for it.
+            log.warning("redis.full")
+            await asyncio.sleep(jittered(FULL_PAUSE_S))
+        else:
+            return everybody
 
 
 async def primary_of(client: redis.asyncio.Redis, key: str) -> Moment:
@@ -132,9 +141,12 @@ def _wait_or_refuse(error: Exception) -> None:
 
 async def _belongs(client: redis.asyncio.Redis, partitions: Partitions) -> None:
     ours = {"partitions": str(partitions.count), "format": FORMAT}
-    for name, value in ours.items():
-        await client.hsetnx(META, name, value)
-    theirs = {text(name): text(value) for name, value in (await client.hgetall(META)).items()}
+    theirs = await _recorded(client)
+    if not ours.keys() <= theirs.keys():
+        # A full Redis allows no write, and its roles must be able to start: they are who makes room.
+        for name, value in ours.items():
+            await client.hsetnx(META, name, value)
+        theirs = await _recorded(client)
     for name, value in ours.items():
         if theirs[name] != value:
             message = (
@@ -142,3 +154,7 @@ async def _belongs(client: redis.asyncio.Redis, partitions: Partitions) -> None:
                 f"Use the same setting in every role; it cannot change later."
             )
             raise UnfitServer(message)
+
+
+async def _recorded(client: redis.asyncio.Redis) -> dict[str, str]:
+    return {text(name): text(value) for name, value in (await client.hgetall(META)).items()}

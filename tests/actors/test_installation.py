@@ -45,6 +45,23 @@ async def test_roles_wait_for_redis(own_redis_server: RedisServer) -> None:
     await asyncio.wait_for(checking, 5.0)
 
 
+async def test_roles_of_an_installation_start_on_a_full_redis(own_redis_server: RedisServer) -> None:
+    """The workers that would make room must not be kept out; a new installation waits for room."""
+    settings = settings_for(own_redis_server.url)
+    client = redis.asyncio.Redis.from_url(own_redis_server.url)
+    await client.config_set("maxmemory", 1)
+    checking: Awaitable[None] = asyncio.ensure_future(check_installation(settings))
+    done, _ = await asyncio.wait({checking}, timeout=0.3)  # type: ignore[type-var]
+    assert not done
+    await client.config_set("maxmemory", 0)
+    await asyncio.wait_for(checking, 5.0)
+    await client.config_set("maxmemory", 1)
+    await asyncio.wait_for(check_installation(settings), 5.0)
+    with pytest.raises(SettingsError, match="this role is configured with 8"):
+        await check_installation(settings_for(own_redis_server.url, REELWAY_PARTITIONS="8"))
+    await client.aclose()
+
+
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
@@ -62,7 +79,7 @@ def test_unusable_settings_are_said_before_anything_starts(environ: dict[str, st
 def test_the_native_program_gets_what_it_needs(tmp_path: Path) -> None:
     settings = settings_for("unix:///x", REELWAY_STORAGE_URL=tmp_path.as_uri(), REELWAY_REDIS_PASSWORD="pw")
     given = json.loads(msgspec.json.encode(native_settings(settings)))
-    assert given["storage"] == {"root": str(tmp_path)}
+    assert given["storage"] == {"root": str(tmp_path), "min_free_bytes": 2 * 1024**3}
     assert given["redis"]["password"] == "pw"
     assert given["kernel"]["lease_s"] == 10.0
     assert given["budget"] == 2

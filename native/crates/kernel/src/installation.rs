@@ -6,7 +6,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use redis::{Connection, ErrorKind, RedisError, RedisResult};
 
 use crate::{
-    connection::{Backoff, Link, means_wait},
+    connection::{Backoff, Link, is_full, means_wait},
     dial::certificates,
     keys::{Partitions, slot},
     options::RedisOptions,
@@ -127,7 +127,15 @@ fn fits(info: &str, alone: bool) -> Result<(), Unfit> {
 }
 
 /// Number of partitions and format of the installation, as it was made.
+///
+/// What is recorded is only read: a full Redis allows no write, and its roles must be able to start,
+/// for they are who makes room.
 fn recorded(connection: &mut Connection, partitions: usize) -> RedisResult<(String, String)> {
+    let mut read = redis::cmd("HMGET");
+    read.arg(META).arg("partitions").arg("format");
+    if let (Some(made), Some(format)) = read.query(connection)? {
+        return Ok((made, format));
+    }
     let mut set = |name: &str, value: &str| {
         redis::cmd("HSETNX")
             .arg(META)
@@ -137,11 +145,7 @@ fn recorded(connection: &mut Connection, partitions: usize) -> RedisResult<(Stri
     };
     set("partitions", &partitions.to_string())?;
     set("format", FORMAT_VERSION)?;
-    redis::cmd("HMGET")
-        .arg(META)
-        .arg("partitions")
-        .arg("format")
-        .query(connection)
+    read.query(connection)
 }
 
 fn until_answered<T>(
@@ -151,7 +155,7 @@ fn until_answered<T>(
     let mut backoff = Backoff::default();
     loop {
         match ask() {
-            Err(error) if means_wait(&error) && !is_refused(&error) => {
+            Err(error) if (means_wait(&error) || is_full(&error)) && !is_refused(&error) => {
                 tracing::warn!(error = %error, "redis.awaited");
                 if signals.recv_timeout(backoff.pause()) != Err(RecvTimeoutError::Timeout) {
                     return Err(Unfit::Stopped);

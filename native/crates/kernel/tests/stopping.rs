@@ -214,6 +214,31 @@ fn an_actor_stops_although_redis_is_gone() {
 }
 
 #[test]
+fn a_role_starts_on_a_full_redis() {
+    let server = Server::start();
+    let mut connection = server.connection();
+    let mut limit = |bytes: u32| {
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("maxmemory")
+            .arg(bytes)
+            .exec(&mut connection)
+            .unwrap();
+    };
+    let (signals, heard) = unbounded();
+    let options = server.options();
+    limit(1);
+    // A new installation has something to write, so it waits until there is room or it is stopped.
+    signals.send(()).unwrap();
+    let new = installation::check(&options, &Partitions::new(4), &heard);
+    assert!(matches!(new, Err(Unfit::Stopped)), "{new:?}");
+    limit(0);
+    installation::check(&options, &Partitions::new(4), &heard).unwrap();
+    limit(1);
+    installation::check(&options, &Partitions::new(4), &heard).unwrap();
+}
+
+#[test]
 fn a_redis_that_does_not_fit_is_refused() {
     let server = Server::start();
     let mut connection = server.connection();
