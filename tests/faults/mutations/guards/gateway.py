@@ -1,0 +1,157 @@
+"""Guards of the streams: what a watcher is shown, once and in order, and what one connection may cost."""
+
+from tests.faults.mutations.mutation import Mutation
+
+TAIL, WATCH = "gateway/streams/tail.py", "gateway/streams/watch.py"
+CURSOR, RING = "gateway/streams/cursor.py", "gateway/streams/ring.py"
+TESTS = "tests/gateway"
+
+MUTATIONS = (
+    Mutation(
+        name="pump-checks-its-cursor",
+        guard="a feed that does not continue where the pump stood is told to every watcher",
+        file=TAIL,
+        old="        elif epoch == place.epoch and (found or await self._last_entry(place) == place.feed):\n",
+        new="        else:\n",
+        tests=(f"{TESTS}/test_faults.py::test_a_feed_that_cannot_be_continued_is_told[_trim]",),
+    ),
+    Mutation(
+        name="pump-checks-the-epoch",
+        guard="a feed of another identity is not taken for the same",
+        file=TAIL,
+        old="elif epoch == place.epoch and (found or await self._last_entry(place) == place.feed):",
+        new="elif found or await self._last_entry(place) == place.feed:",
+        tests=(f"{TESTS}/test_faults.py::test_a_feed_that_cannot_be_continued_is_told[_change_epoch]",),
+    ),
+    Mutation(
+        name="pump-goes-forward",
+        guard="the pump hands no entry on that lies before its place",
+        file=TAIL,
+        old="            if not _follows(identity, place.feed):\n                continue\n",
+        new="",
+        tests=(f"{TESTS}/test_faults.py::test_what_was_read_before_a_hole_was_found_is_not_handed_on",),
+    ),
+    Mutation(
+        name="resync-on-another-epoch",
+        guard="a cursor of another feed is answered with `resync`",
+        file=CURSOR,
+        old="    if cursor.epoch != epoch:\n        return None\n",
+        new="",
+        tests=(f"{TESTS}/test_cursor_and_framing.py::test_a_cursor_is_continued_only_where_nothing_is_missing",),
+    ),
+    Mutation(
+        name="log-without-a-hole",
+        guard="a log with a hole is not shown as if it were whole",
+        file=CURSOR,
+        old="    if any(event.rev != seen + number for number, event in enumerate(rest, start=1)):\n"
+        "        return None\n",
+        new="",
+        tests=(f"{TESTS}/test_cursor_and_framing.py::test_a_hole_is_found_although_the_log_reaches_far_enough",),
+    ),
+    Mutation(
+        name="ring-knows-the-epoch",
+        guard="memory continues no cursor of another feed",
+        file=RING,
+        old=" and event.epoch == epoch",
+        new="",
+        tests=(f"{TESTS}/test_ring_and_hub.py::test_the_ring_continues_a_cursor_it_holds",),
+    ),
+    Mutation(
+        name="ring-bound",
+        guard="memory holds a bounded window of the feed",
+        file=RING,
+        old="        while len(self._events) > self._most_events or self.size_bytes > self._most_bytes:\n",
+        new="        while False:\n",
+        tests=(f"{TESTS}/test_ring_and_hub.py::test_the_ring_is_bounded_by_number_and_by_size",),
+    ),
+    Mutation(
+        name="ring-ends-at-a-hole",
+        guard="memory from before a hole continues nobody",
+        file="gateway/streams/hub.py",
+        old="        self._rings[partition].clear()\n",
+        new="",
+        tests=(f"{TESTS}/test_ring_and_hub.py::test_a_hole_empties_the_ring_of_its_partition",),
+    ),
+    Mutation(
+        name="conflation-bound",
+        guard="a watcher that is behind costs a bounded number of events",
+        file=WATCH,
+        old="            if len(self._held) < HELD_EVENTS:\n",
+        new="            if True:\n",
+        tests=(f"{TESTS}/test_watch.py::test_too_much_to_hold_means_reading_again",),
+    ),
+    Mutation(
+        name="slow-socket-holds",
+        guard="nothing is written to a socket that takes nothing",
+        file="gateway/streams/connection.py",
+        old="            self.watch.hold()\n",
+        new="",
+        tests=(f"{TESTS}/test_process.py::test_a_slow_reader_gets_every_durable_event_and_the_newest_progress",),
+    ),
+    Mutation(
+        name="snapshot-rev-filter",
+        guard="an event that the snapshot holds already is not shown again",
+        file=WATCH,
+        old="        if event.rev <= self.rev:\n            return ()\n",
+        new="",
+        tests=(f"{TESTS}/test_watch.py::test_an_event_between_registration_and_snapshot_is_shown_once",),
+    ),
+    Mutation(
+        name="gap-means-reading-again",
+        guard="an event after a missing one is not shown",
+        file=WATCH,
+        old="        if event.rev != self.rev + 1:\n            self.must_read = True\n            return ()\n",
+        new="",
+        tests=(f"{TESTS}/test_watch.py::test_a_gap_is_never_shown_as_if_it_were_none",),
+    ),
+    Mutation(
+        name="progress-never-goes-back",
+        guard="progress older than what was shown is dropped",
+        file=WATCH,
+        old="return pulse.rev < self.rev or pulse.percent < self.percent or pulse.at_ms < self.progress_at_ms",
+        new="return False",
+        tests=(f"{TESTS}/test_watch.py::test_progress_older_than_what_was_shown_is_dropped",),
+    ),
+    Mutation(
+        name="nothing-after-the-end",
+        guard="nothing follows the terminal event",
+        file=WATCH,
+        old="        if self.ended or self.must_read:\n",
+        new="        if self.must_read:\n",
+        tests=(f"{TESTS}/test_watch.py::test_nothing_follows_the_end",),
+    ),
+    Mutation(
+        name="register-before-reading",
+        guard="nothing falls between the snapshot and the tail",
+        file="gateway/streams/sse.py",
+        old="    context.hub.watch(job_topic(job), stream)\n"
+        "    context.streams.add(stream)\n"
+        "    try:\n"
+        "        session = _Session(context, principal, stream)\n"
+        "        opening = await session.open(cursor)\n",
+        new="    context.streams.add(stream)\n"
+        "    try:\n"
+        "        session = _Session(context, principal, stream)\n"
+        "        opening = await session.open(cursor)\n"
+        "        context.hub.watch(job_topic(job), stream)\n",
+        tests=(
+            f"{TESTS}/test_snapshot_then_tail.py::test_an_event_around_the_snapshot_is_delivered_exactly_once[after]",
+        ),
+    ),
+    Mutation(
+        name="another-tenants-ring",
+        guard="memory shows nobody another tenant's job",
+        file="gateway/streams/opening.py",
+        old="    if found is None or found[0].tenant != tenant:\n",
+        new="    if found is None:\n",
+        tests=(f"{TESTS}/test_stream_life.py::test_another_tenants_job_looks_like_none",),
+    ),
+    Mutation(
+        name="another-tenants-job",
+        guard="another tenant's job looks like none",
+        file="gateway/jobs/handlers.py",
+        old="view is None or view.tenant != principal.tenant or not view.listed",
+        new="view is None or not view.listed",
+        tests=(f"{TESTS}/test_stream_life.py::test_another_tenants_job_looks_like_none",),
+    ),
+)
