@@ -77,18 +77,24 @@ def _run_cargo(copy: Path, cargo: Path, tests: Sequence[str], most_s: float) -> 
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str], most_s: float) -> tuple[int, str]:
-    """Status and output. Whatever is left of its process group is killed. Raises NoOutcome after `most_s`."""
+    """Status and output. What is left of its process group and its temporary files goes. Raises NoOutcome."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=kept | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryDirectory(prefix="rw-m-", ignore_cleanup_errors=True) as temporary,
+    ):
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=kept | environment | {"TMPDIR": temporary},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise NoOutcome(f"{command[0]} is not installed") from error
         try:
             status = process.wait(most_s)
         except subprocess.TimeoutExpired as error:

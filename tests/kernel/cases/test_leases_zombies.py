@@ -248,3 +248,19 @@ async def test_a_worker_that_was_reaped_gives_its_job_no_children(house: Install
     child = Child(number=1, stage="a", spec=b"{}", input=b"{}")
     assert (await hands.worker.spawn("00", Spawn(grant.job, grant.fence, (child,)))).status == End.FENCED
     assert await contents(house.client) == before
+
+
+async def test_a_take_that_was_undone_makes_no_fence_twice(house: Installation) -> None:
+    """A failover may lose a take with its count: the next one has its number and another nonce."""
+    first, second = Hands(house, "first"), Hands(house, "second")
+    await house.submit()
+    kept = {name: await house.client.dump(name) for name in await house.client.keys("*")}
+    undone = await first.take_one()
+    await house.client.flushdb()
+    for name, value in kept.items():
+        await house.client.restore(name, 0, value or b"")
+    grant = await second.take_one()
+    assert grant.fence.partition(".")[0] == undone.fence.partition(".")[0]
+    assert await first.beat(undone) == Pulse.FENCED
+    assert await first.commit(undone) == End.FENCED
+    assert await second.commit(grant) == End.OK

@@ -37,7 +37,7 @@ MUTATIONS = (
         file=TAKE,
         old="job.fence = job.takes .. '.' .. nonce",
         new="job.fence = job.takes .. '.0'",
-        tests=(vector("take: a queued job is granted once"),),
+        tests=(f"{CASES}/test_leases_zombies.py::test_a_take_that_was_undone_makes_no_fence_twice",),
     ),
     Mutation(
         name="take-answers-its-nonce",
