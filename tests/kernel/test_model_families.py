@@ -17,8 +17,13 @@ class FamilyHistories(Histories):
 
     stages = ("a",)
 
-    @initialize(limit=st.sampled_from([0, 2]), on_child_failure=st.sampled_from(["go_on", "fail"]), waits=st.booleans())
-    def begin_with_a_family(self, limit: int, on_child_failure: str, waits: bool) -> None:
+    @initialize(
+        limit=st.sampled_from([0, 2]),
+        on_child_failure=st.sampled_from(["go_on", "fail"]),
+        waits=st.booleans(),
+        deep=st.booleans(),
+    )
+    def begin_with_a_family(self, limit: int, on_child_failure: str, waits: bool, deep: bool) -> None:
         self.wait(self.keeper.set_limit("t", limit))
         self.model.set_limit("t", limit)
         self.place("t", 0)
@@ -26,7 +31,10 @@ class FamilyHistories(Histories):
         self.spawn_of(fence, on_child_failure, [1, 2, 3])
         if waits:
             self.send_commits([Item(*fence, "split", "b", percent=10, reach=90)])
-            self.ask(self.inboxes("b", "cpu"), 2, 0)
+            child, *_ = self.ask(self.inboxes("b", "cpu"), 2, 0)
+            if deep:
+                self.spawn_of(child, on_child_failure, [1, 2])
+                self.send_commits([Item(*child, "split", "b", percent=20, reach=80)])
 
     def spawn_of(self, fence: tuple[str, str], on_child_failure: Any, numbers: list[int]) -> None:
         name, _ = fence

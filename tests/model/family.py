@@ -94,9 +94,26 @@ class Family:
 
     def child_again(self, child: Job, parent: Job, pinned: str = "") -> None:
         parent.rows[child.number] = "open"
-        self.begin_again(child, overdue=parent.overdue, pinned=pinned)
-        self.places.enqueue(child, "replay", "")
+        if child.waited:
+            self.wait_again(child, overdue=parent.overdue)
+        else:
+            self.begin_again(child, overdue=parent.overdue, pinned=pinned)
+            self.places.enqueue(child, "replay", "")
         self.follow_percent(parent)
+
+    def wait_again(self, parent: Job, *, overdue: bool = False) -> None:
+        """A parent that ended while it waited: its children without success begin again with it."""
+        self.begin_again(parent, overdue=overdue)
+        parent.move("replay", State.WAITING)
+        again = [number for number, row in sorted(parent.rows.items()) if row != State.COMPLETED]
+        for number in again:
+            parent.rows[number] = "open"
+        for number in again:
+            child = self.jobs.get(f"{parent.id}.{number}")
+            if child is None:
+                self.child_ended(f"{parent.id}.{number}", parent.id, State.FAILED)
+            elif child.state in TERMINAL:
+                self.child_again(child, parent)
 
     def put_aside(self, job: Job) -> None:
         """The job's hash could not be read; it is gone, its places are counted until `reconcile` looks at them."""

@@ -241,25 +241,11 @@ class Model:
                 return "parent", parent.state if parent else "gone"
             self.family.child_again(job, parent, pinned)
         elif job.waited and not from_first:
-            self._wait_again(job)
+            self.family.wait_again(job)
         else:
             self.family.begin_again(job, pinned=pinned, from_first=from_first)
             self.places.enqueue(job, "replay", "")
         return "ok", job.state
-
-    def _wait_again(self, parent: Job) -> None:
-        """A parent that ended while it waited: its children without success begin again with it."""
-        self.family.begin_again(parent)
-        parent.move("replay", State.WAITING)
-        again = [number for number, row in sorted(parent.rows.items()) if row != State.COMPLETED]
-        for number in again:
-            parent.rows[number] = "open"
-        for number in again:
-            child = self.jobs.get(f"{parent.id}.{number}")
-            if child is None:
-                self.family.child_ended(f"{parent.id}.{number}", parent.id, State.FAILED)
-            elif child.state in TERMINAL:
-                self.family.child_again(child, parent)
 
     def reap(self, names: Iterable[str]) -> dict[str, str]:
         """The leases of running jobs have run out."""

@@ -10,7 +10,8 @@
 --         an OOM error: Redis is full, nothing was written, since the first write may grow
 -- Repeat  answers OK until the job ends again.
 --
--- A parent that ended while it waited for children waits again, and those of them that had no success begin again.
+-- A parent that ended while it waited for children waits again, and those of them that had no success begin again; so does
+-- a child that has children itself.
 
 local job = read(ARGV[7])
 if not job then return { 'GONE', '', 0 } end
@@ -31,11 +32,8 @@ if job.parent ~= '' then
   local parent = read(job.parent)
   if not parent or parent.state ~= 'waiting' then return { 'PARENT', parent and parent.state or 'gone', 0 } end
   reopen_row(job, parent, pinned)
-elseif redis.call('HGET', job.key, 'waited') == '1' and ARGV[9] == 'here' then
-  begin_again(job, NOW + tonumber(ARGV[8]), false, '')
-  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
-  reopen(job)
-  write(job)
+elseif waited(job) and ARGV[9] == 'here' then
+  wait_again(job, NOW + tonumber(ARGV[8]))
   left = revive_children(job)
 else
   begin_again(job, NOW + tonumber(ARGV[8]), ARGV[9] == 'first', pinned)

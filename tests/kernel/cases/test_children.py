@@ -238,6 +238,31 @@ async def test_a_parent_that_is_replayed_revives_only_children_without_success(h
     assert await home.state() == State.QUEUED
 
 
+async def test_a_child_that_waited_for_children_of_its_own_waits_again(house: Installation) -> None:
+    """It does not go on to its next stage beside them, nor without those that ended with it."""
+    home = Home(house)
+    child, other = await home.begin(2)
+    await home.spawn(child, 1, 2, 3, stage="grandchild")
+    await home.nursery.worker.commit("00", [commit_of(child, "child-joined", split=True)])
+    grandchildren = await home.nursery.take(1, stage="grandchild", nonce="grandchildren")
+    await home.nursery.commit(grandchildren[0])
+    await home.nursery.commit(other)
+    await _cancel(home)
+    ended = [child.job, f"{child.job}.2", f"{child.job}.3"]
+    assert [await home.state(job) for job in ended] == [State.CANCELLED] * 3
+
+    await house.submitter.replay(home.job, from_first=False)
+    assert [await home.state(job) for job in ended] == [State.WAITING, State.QUEUED, State.HELD]
+    assert await home.state() == State.WAITING
+    assert await home.state(grandchildren[0].job) == State.COMPLETED
+    for again in await home.nursery.take(2, stage="grandchild", nonce="again"):
+        await home.nursery.commit(again)
+    (joined,) = await home.nursery.take(5, stage="child-joined", nonce="joined")
+    assert [row.state for row in await home.nursery.worker.children("00", joined.job, 1, 10)] == ["completed"] * 3
+    await home.nursery.commit(joined)
+    assert [grant.job for grant in await home.hands.take(5, stage="joined", nonce="end")] == [home.job]
+
+
 @pytest.mark.parametrize("numbers", [(1, 1), (1, 2, 1), (2, 1, 2, 1)])
 async def test_the_same_child_twice_in_one_spawn(house: Installation, numbers: tuple[int, ...]) -> None:
     """A list of children is its children one after the other: same answers, same contents."""

@@ -21,25 +21,6 @@ local function begin_again(job, deadline, from_first, pinned)
   if job.children > 0 then redis.call('HSET', kids_of(job.id), 'revive', 1) end
 end
 
--- A child begins again beside its parent. Its row counts as open already; `credited` is the percent its parent has for it.
-local function replay_child(child, parent, credited, pinned)
-  redis.call('HSET', kids_of(parent.id), string.match(child.id, '%d+$'), 'open')
-  raise(parent, child.percent - credited)
-  begin_again(child, parent.deadline, false, pinned)
-  enqueue(child)
-  write(child)
-end
-
--- The same, with its row as it stands: one that was closed counts as open again, and had been credited in full.
-local function reopen_row(child, parent, pinned)
-  local key = kids_of(parent.id)
-  local known = redis.call('HGET', key, string.match(child.id, '%d+$'))
-  if known ~= 'open' and known ~= 'again' then redis.call('HINCRBY', key, 'open', 1) end
-  replay_child(child, parent, known == 'open' and child.percent or 100, pinned)
-end
-
-local REVIVED = 50
-
 -- A parent that ended while it waited waits again: rows of children without success become `again`, and count as open.
 local function reopen(parent)
   local key = kids_of(parent.id)
@@ -59,20 +40,58 @@ local function reopen(parent)
   redis.call('HSET', key, 'open', open)
 end
 
--- Begins again with the next fifty children; how many are left to be looked at.
-local function revive_children(parent)
+-- A job that ended while it waited for children waits again; the children come after.
+local function wait_again(job, deadline)
+  begin_again(job, deadline, false, '')
+  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
+  reopen(job)
+  write(job)
+end
+
+local function waited(job) return redis.call('HGET', job.key, 'waited') == '1' end
+
+local revive_children
+
+-- A child begins again beside its parent. Its row counts as open already; `credited` is the percent its parent has for it.
+local function replay_child(child, parent, credited, pinned)
+  redis.call('HSET', kids_of(parent.id), string.match(child.id, '%d+$'), 'open')
+  raise(parent, child.percent - credited)
+  if waited(child) then
+    wait_again(child, parent.deadline)
+    revive_children(child)
+  else
+    begin_again(child, parent.deadline, false, pinned)
+    enqueue(child)
+    write(child)
+  end
+end
+
+-- The same, with its row as it stands: one that was closed counts as open again, and had been credited in full.
+local function reopen_row(child, parent, pinned)
+  local key = kids_of(parent.id)
+  local known = redis.call('HGET', key, string.match(child.id, '%d+$'))
+  if known ~= 'open' and known ~= 'again' then redis.call('HINCRBY', key, 'open', 1) end
+  replay_child(child, parent, known == 'open' and child.percent or 100, pinned)
+end
+
+local revivals = 50
+
+-- Begins again with the next children, fifty a call in all, those of children among them; how many are left to be looked
+-- at. `reconcile` goes on where nobody calls again.
+function revive_children(parent)
   local key = kids_of(parent.id)
   local from = tonumber(redis.call('HGET', key, 'revived') or parent.children)
-  local last = math.min(from + REVIVED, parent.children)
-  for number = from + 1, last do
-    local known = redis.call('HGET', key, number)
+  local last = from
+  while last < parent.children and revivals > 0 do
+    last, revivals = last + 1, revivals - 1
+    local known = redis.call('HGET', key, last)
     if known == 'again' or known == 'open' then
-      local child = read(parent.id .. '.' .. number)
+      local child = read(parent.id .. '.' .. last)
       if not child then
-        redis.call('HSET', key, number, 'open')
+        redis.call('HSET', key, last, 'open')
         -- Its row was credited in full when it was closed.
         local credited = known == 'again' and 100 or 0
-        child_ended({ id = parent.id .. '.' .. number, parent = parent.id, fence = '', percent = credited }, 'failed')
+        child_ended({ id = parent.id .. '.' .. last, parent = parent.id, fence = '', percent = credited }, 'failed')
       elseif TERMINAL[child.state] then
         reopen_row(child, parent, '')
       end
