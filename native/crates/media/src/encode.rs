@@ -16,7 +16,6 @@ use crate::{
 
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 const LOG_HEAD_BYTES: usize = 16 * 1024;
-const SIGKILL: i32 = 9;
 const SIGXFSZ: i32 = 25;
 
 /// Runs ffmpeg and gives its messages.
@@ -123,7 +122,7 @@ pub(crate) fn part_of(done: f64, whole: f64) -> f64 {
 }
 
 fn encode_failure(finished: &Finished, log: &str) -> Option<Failure> {
-    if let Some(failure) = finished.not_started() {
+    if let Some(failure) = finished.broken_off() {
         return Some(failure);
     }
     let table = ErrorTable::built_in();
@@ -140,10 +139,6 @@ fn encode_failure(finished: &Finished, log: &str) -> Option<Failure> {
     }
     if finished.status.success() {
         return None;
-    }
-    if finished.status.signal() == Some(SIGKILL) {
-        let detail = "ffmpeg was killed by somebody else, as the kernel does for want of memory";
-        return Some(Failure::new("OUT_OF_MEMORY", detail));
     }
     let code = code
         .or_else(|| table.code_for_ffmpeg(log))

@@ -89,17 +89,15 @@ pub(crate) fn run(
     let limits = Limits { file_bytes: 0 };
     let mut command = ffmpeg.command(Path::new("/"), limits, arguments);
     let finished = ffmpeg::run(&mut command, interruption, DESCRIPTION_BYTES, on_line);
-    finished.map_err(|error| match error {
+    let finished = finished.map_err(|error| match error {
         RunError::Interrupted => Failure::Interrupted,
         RunError::Process(error) => Failure::new("NATIVE_MISSING", error.to_string()),
-    })
+    })?;
+    finished.broken_off().map_or(Ok(finished), Err)
 }
 
 fn failed(finished: &Finished, log: &str, has_media: bool) -> Failure {
     let detail = finished.log.errors(5).join("; ");
-    if let Some(failure) = finished.not_started() {
-        return failure;
-    }
     // ffmpeg tried a demuxer for want of a better one, because of the file's name: what it then
     // misses says nothing about the file.
     if log.contains("misdetection possible") || !has_media && !log.contains("moov atom not found") {

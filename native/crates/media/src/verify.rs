@@ -150,9 +150,6 @@ fn decode(
         arguments.push(argument.into());
     }
     let (finished, lists) = listed(ffmpeg, &arguments, interruption, on_time)?;
-    if let Some(failure) = finished.not_started() {
-        return Err(failure);
-    }
     let errors = finished.log.errors(5).join("; ");
     if !finished.status.success() {
         let copied = [

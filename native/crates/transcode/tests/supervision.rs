@@ -100,6 +100,19 @@ fn exit_codes_and_messages_become_codes() {
 }
 
 #[test]
+fn a_reader_that_is_killed_says_nothing_about_the_file() {
+    let body = format!(
+        "case \"$*\" in *framecrc*) kill -KILL $$ ;; esac; exec {} \"$@\"",
+        maker().display()
+    );
+    assert_eq!(code_of(outcome_of(&body)), "OUT_OF_MEMORY");
+    let bench = Bench::new();
+    let clip = bench.clip("clip.mp4", 1);
+    let fake = script(&bench, "fake", &body);
+    assert_eq!(code_of(support::probe(&fake, &clip)), "OUT_OF_MEMORY");
+}
+
+#[test]
 fn an_exit_code_of_zero_without_a_result_is_not_believed() {
     // `on PATH` for the verify run is the same script, so it says nothing about any file either.
     assert_eq!(code_of(outcome_of("exit 0")), "OUTPUT_INVALID");

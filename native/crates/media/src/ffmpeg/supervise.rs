@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io::{self, BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
     process::{Command, ExitStatus},
     thread,
     time::Duration,
@@ -161,10 +162,15 @@ fn read_log(mut stderr: impl Read, log: &mut Log) {
 }
 
 impl Finished {
-    /// The failure, when the launcher could not start the program.
+    /// The failure, when how the program ended says nothing about the file: the launcher could not
+    /// start it, or somebody else killed it.
     #[must_use]
-    pub fn not_started(&self) -> Option<Failure> {
-        (self.status.code() == Some(NOT_STARTED_STATUS))
-            .then(|| Failure::new("NATIVE_MISSING", self.log.text()))
+    pub fn broken_off(&self) -> Option<Failure> {
+        if self.status.code() == Some(NOT_STARTED_STATUS) {
+            return Some(Failure::new("NATIVE_MISSING", self.log.text()));
+        }
+        let killed = self.status.signal() == Some(Signal::KILL.as_raw());
+        let detail = "ffmpeg was killed by somebody else, as the kernel does for want of memory";
+        killed.then(|| Failure::new("OUT_OF_MEMORY", detail))
     }
 }
