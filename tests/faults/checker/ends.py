@@ -130,7 +130,11 @@ def _allowed(evidence: Evidence, facts: JobFacts) -> frozenset[str] | None:
         return None
     numbers = facts.job.partition(".")[2]
     if not numbers:
-        return frozenset(map(str, allowed_ends(plan)))
+        ends = set(map(str, allowed_ends(plan)))
+        if any(fault.name == "step_clock" for fault in evidence.faults):
+            # A deadline that was given while the clock was ahead comes later than was asked.
+            ends |= set(map(str, allowed_ends(msgspec.structs.replace(plan, deadline_s=None))))
+        return frozenset(ends)
     try:
         ends = set(map(str, allowed_child_ends(plan, [int(number) for number in numbers.split(".")])))
     except (KeyError, ValueError):

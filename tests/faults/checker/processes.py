@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 from tests.faults.checker.evidence import Evidence, Process
 from tests.faults.history import ExecutionEnded
+from tests.faults.plan import Media
 
 Found = tuple[str, str | None]
 DEADLY = {
     "kill": (-9,),
     "kill_worker": (-9,),
-    "terminate": (0, -9),
+    "terminate": (0, -15, -9),
     "terminate_twice": (0, -15, 1, -9),
-    "kill_in_drain": (0, -9),
+    "kill_in_drain": (0, -15, -9),
 }
-"""Faults that end a process, and the statuses it may end with. -9 after SIGTERM: another one of them hit it as well."""
+"""Faults that end a process, and the statuses it may end with. -15: it had no handler yet, or no more. -9 after
+SIGTERM: another one of them hit it as well."""
 AFTER_S = 20.0
 """From the fault until a process ends that drains, hangs and is frozen meanwhile."""
 
@@ -30,13 +32,27 @@ def everybody_ended(evidence: Evidence) -> Iterator[Found]:
 def deaths_have_causes(evidence: Evidence) -> Iterator[Found]:
     """No process ends by itself: each end is one that we caused, or that a scripted step did, or the end of the run."""
     planned = {event.pid for event in evidence.all(ExecutionEnded) if event.how == "kills"}
+    devoured = _devoured(evidence)
     for process in evidence.processes:
         if process.status is None or (process.status == -9 and process.pid in planned):
             continue
         if process.status == 0 and process.name in evidence.leavings.exits and _is_last(evidence, process):
             continue
         if not _hit(evidence, process):
+            if process.status == -9 and "transcode" in process.roles and devoured > 0:
+                devoured -= 1
+                continue
             yield f"{process.name} ended by itself with status {process.status} at {process.ended_at_s:.3f}", None
+
+
+def _devoured(evidence: Evidence) -> int:
+    """How many transcode processes die of files that take all memory: the first encode of each job with one."""
+    if evidence.plan.profile.ffmpeg != "stand_in":
+        return 0
+    plans = [evidence.plan_of(job) for job in evidence.numbers]
+    return sum(
+        isinstance(plan.work, Media) and plan.work.sample.startswith("oom") for plan in plans if plan is not None
+    )
 
 
 def _hit(evidence: Evidence, process: Process) -> bool:

@@ -1,9 +1,12 @@
 """What is left of keys, files, processes and logs, corrupted."""
 
+import msgspec
+
 from tests.faults.checker.corruptions.table import AGAIN, CUT, FAILED, FILM, LOSER, W0, explained, found_by
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import job_id
 from tests.faults.leavings import KeyFacts
+from tests.faults.plan import Media
 
 
 @found_by("nothing_waits")
@@ -156,6 +159,26 @@ def a_process_ends_as_it_was_told(story: Story) -> None:
     story.fault("terminate", "gateway-1")
     story.dies("gateway-1", 0)
     story.starts("gateway-1", ("gateway", "reaper"))
+
+
+def eaten(story: Story, times: int) -> None:
+    """The only media job is one with a file that takes all memory of its worker once."""
+    number = next(number for number, job in enumerate(story.jobs) if isinstance(job.work, Media))
+    work = Media(sample="oom.wav", format="mp3")
+    story.jobs[number] = msgspec.structs.replace(story.jobs[number], work=work)
+    for _ in range(times):
+        story.dies("transcode-1", -9)
+        story.starts("transcode-1", ("transcode",))
+
+
+@explained
+def a_file_takes_a_worker(story: Story) -> None:
+    eaten(story, 1)
+
+
+@found_by("deaths_have_causes")
+def a_file_takes_two_workers(story: Story) -> None:
+    eaten(story, 2)
 
 
 @found_by("logs_are_clean")
