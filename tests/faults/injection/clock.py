@@ -8,8 +8,8 @@ from tests.faults.injection.redis import living
 from tests.faults.plan import Profile
 
 STEPS_S = (-20.0, -2.0, 2.0, 20.0)
-"""Leases last for much less. What was asked to start later while the clock was ahead starts late by as much, so a run has
-to wait for it."""
+"""Leases last for much less. What was asked to start later while the clock was ahead starts late by as much, and a run
+has to wait for it."""
 
 
 class StepClock(Fault):
