@@ -6,7 +6,7 @@ import msgspec
 
 from actors.storage.keys import MANIFEST
 from tests.faults.checker.evidence import Evidence
-from tests.faults.checker.publication import result_of
+from tests.faults.checker.publication import result_of, results_of_lost_jobs
 from tests.faults.leavings import JobFacts
 from tests.faults.plan import Media
 
@@ -47,4 +47,7 @@ def published_paths(evidence: Evidence) -> set[str]:
             result = result_of(facts)
             paths.add(f"{result.get('path')}/{MANIFEST}")
             paths.update(f"{result.get('path')}/{output['file']}" for output in result.get("outputs", []))
+    for path, manifest in results_of_lost_jobs(evidence).items():
+        paths.add(path)
+        paths.update(f"{path.removesuffix(MANIFEST)}{output['file']}" for output in manifest["outputs"])
     return paths

@@ -6,6 +6,7 @@ submit ─► watch, cancel ─► until it has ended ─► replay ─► …  
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from actors.kernel import TERMINAL
@@ -97,8 +98,10 @@ class JobClient:
                 key=self._key,
             )
         )
-        self.job = accepted.job
-        self._board.follow(accepted.job, self._heard)
+        # What was heard of an earlier job of this client, which is lost, says nothing about this one.
+        self.job, self._state = accepted.job, None
+        self._news.clear()
+        self._board.follow(accepted.job, partial(self._heard, accepted.job))
 
     async def _cancel_it(self) -> None:
         assert self.plan.cancel_after_s is not None
@@ -133,7 +136,9 @@ class JobClient:
         self._replay = "answered"
         self._board.look_again(asked_for)
 
-    def _heard(self, state: str) -> None:
+    def _heard(self, job: str, state: str) -> None:
+        if job != self.job:
+            return
         self._state = state
         self._news.set()
 

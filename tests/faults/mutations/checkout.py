@@ -20,22 +20,25 @@ sys.path[:] = [{copy!r}, *(entry for entry in sys.path if entry not in ({copy!r}
 
 
 class Copy:
-    """The files that git knows or would know, with their times, so that nothing is built again without need."""
+    """The files that git knows or would know. One that is there already is brought up to date: cargo and Python know a
+    change by the time of its file, so no file may ever become older than what was built from it."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is emptied first."""
         self.folder = folder
-        self._changed_at_s = 0
-        """Time given to the file that was changed last."""
 
     def make(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for name in _files():
-            target = self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
         program = _ONLY_THE_COPY.format(copy=str(self.folder), original=str(ROOT))
-        (self.folder / "sitecustomize.py").write_text(program, "utf-8")
+        files = {name: (ROOT / name).read_bytes() for name in _files()} | {"sitecustomize.py": program.encode()}
+        for path in list(self.folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc" and path.relative_to(self.folder).as_posix() not in files:
+                path.unlink()
+        for name, data in files.items():
+            path = self.folder / name
+            if not path.is_file() or path.read_bytes() != data:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, data)
+            if (ROOT / name).is_file():
+                shutil.copymode(ROOT / name, path)
 
     @contextmanager
     def without(self, mutation: Mutation) -> Iterator[None]:
@@ -43,16 +46,18 @@ class Copy:
         path = self.folder / mutation.file
         whole, mutated = path.read_bytes(), mutation.mutated(self.folder)
         try:
-            self._write(path, mutated.encode())
+            _write(path, mutated.encode())
             yield
         finally:
-            self._write(path, whole)
+            _write(path, whole)
 
-    def _write(self, path: Path, data: bytes) -> None:
-        """Each version has a later second than the one before: Python and cargo know a change by its time."""
-        path.write_bytes(data)
-        self._changed_at_s = max(int(time.time()), self._changed_at_s + 1)
-        os.utime(path, (self._changed_at_s, self._changed_at_s))
+
+def _write(path: Path, data: bytes) -> None:
+    """At least a second later than the version before: Python compares whole seconds."""
+    before_s = path.stat().st_mtime if path.exists() else 0.0
+    path.write_bytes(data)
+    changed_at_s = max(time.time(), before_s + 1.0)
+    os.utime(path, (changed_at_s, changed_at_s))
 
 
 def _files() -> list[str]:

@@ -1,6 +1,7 @@
 """The command that removes guards, on a sample: it sees what is caught, and what is not."""
 
 import contextlib
+import os
 import random
 from pathlib import Path
 
@@ -84,12 +85,22 @@ def test_a_run_that_says_nothing_is_no_success(tmp_path: Path) -> None:
 def test_what_is_removed_comes_back(tmp_path: Path) -> None:
     copy = Copy(tmp_path / "copy")
     copy.make()
-    path = copy.folder / HARMLESS.file
-    before, times = path.read_text(), []
+    path, other = copy.folder / HARMLESS.file, copy.folder / "pyproject.toml"
+    before, others_s = path.read_text(), other.stat().st_mtime
+    times = [path.stat().st_mtime]
     for _ in range(2):
         with copy.without(HARMLESS):
             assert HARMLESS.new in path.read_text()
             times.append(path.stat().st_mtime)
         assert path.read_text() == before
         times.append(path.stat().st_mtime)
+    # As if a run had been killed in the middle.
+    path.write_text("broken")
+    os.utime(path, (times[-1], times[-1]))
+    (copy.folder / "left.py").touch()
+    copy.make()
+    assert path.read_text() == before
+    assert not (copy.folder / "left.py").exists()
+    times.append(path.stat().st_mtime)
     assert times == sorted(set(times)), "each version is newer than the one before"
+    assert other.stat().st_mtime == others_s, "what is the same is not built again"

@@ -53,6 +53,22 @@ def a_power_failure_loses_a_submission(story: Story) -> None:
     submit_again(story, 5, 70)
 
 
+@explained
+def a_power_failure_loses_a_job_that_was_published(story: Story) -> None:
+    a_power_failure_loses_a_submission(story)
+    left = [f"out/{LOSER}/1.n1/{name}" for name in ("manifest.json", "output.mp3")]
+    story.manifests[left[0]] = {"job": LOSER, "outputs": [{"file": "output.mp3"}]}
+    story.files += left
+    story.forgotten_files += left
+
+
+@found_by("files_have_owners", "nothing_is_kept")
+def a_lost_job_leaves_more_than_its_result(story: Story) -> None:
+    a_power_failure_loses_a_job_that_was_published(story)
+    story.files.append(f"out/{LOSER}/1.n1/draft")
+    story.forgotten_files.append(f"out/{LOSER}/1.n1/draft")
+
+
 @found_by("accepted_once")
 def a_power_failure_later_loses_no_submission(story: Story) -> None:
     accepted = story.of(Submitted, LOSER)[0]
