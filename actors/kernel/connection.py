@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import redis.asyncio
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -47,6 +47,36 @@ TOPOLOGY_TIMEOUT_S = 1.0
 """For questions about who serves what: somebody else can be asked."""
 Reply = TypeVar("Reply")
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.02, 1.0
+
+
+class _Lost:
+    """A connection whose transport uvloop closed between the last reply and this command is a lost one like any other.
+
+    uvloop says RuntimeError, and redis-py passes that on, so our callers would take it for an error of theirs.
+    """
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+        except RuntimeError as error:
+            if "closed" not in str(error):
+                raise
+            raise RedisConnectionError(str(error)) from error
+
+
+class _Tcp(_Lost, Connection):
+    pass
+
+
+class _Tls(_Lost, SSLConnection):
+    pass
+
+
+class _Unix(_Lost, UnixDomainSocketConnection):
+    pass
+
+
+_OURS: dict[type, type] = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 class StoreFull(Exception):
@@ -108,6 +138,7 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             address.url, max_connections=connections, timeout=None, **calls
         )
+        pool.connection_class = _OURS[pool.connection_class]
         return redis.asyncio.Redis.from_pool(pool)
     questions = {
         **(calls if address.kind == "cluster" else common),
@@ -116,7 +147,7 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
     }
     if address.kind == "sentinel":
         questions |= {"username": options.sentinel_username, "password": options.sentinel_password}
-    connection_class = SSLConnection if address.tls else Connection
+    connection_class = _Tls if address.tls else _Tcp
 
     def client(node: Node, most: int, arguments: dict[str, Any], database: int) -> redis.asyncio.Redis:
         pool = redis.asyncio.BlockingConnectionPool(

@@ -5,9 +5,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+import uvloop
+from redis.exceptions import RedisError
 
 from actors.kernel import (
     Actor,
@@ -19,7 +22,9 @@ from actors.kernel import (
     State,
     Task,
     Transient,
+    connect,
     doorbell,
+    means_wait,
 )
 from actors.kernel.doorbell import Doorbell
 from tests.conftest import RedisServer
@@ -225,3 +230,21 @@ async def test_the_doorbell_rings_for_what_came_before_it_listened(house: Instal
     async with asyncio.timeout(doorbell.BLOCK_S / 2):
         assert await bell.ring(taken.bells) == {inbox}
     await bell.close()
+
+
+def test_a_connection_that_closes_under_a_call_is_lost_like_any_other(redis_url: str) -> None:
+    """uvloop, on which the roles run, has an error of its own for it, which is no error of the call."""
+
+    async def call() -> None:
+        client = connect(RedisOptions(url=redis_url))
+        pool: Any = client.connection_pool
+        connection = await pool.get_connection()
+        connection._writer.transport.abort()
+        with pytest.raises(RedisError) as caught:
+            await connection.send_command("PING")
+        assert means_wait(caught.value)
+        await pool.release(connection)
+        assert await client.ping()
+        await client.aclose()
+
+    uvloop.run(call())
