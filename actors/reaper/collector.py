@@ -102,6 +102,8 @@ class Collector:
             elif area == OUT and view is None:
                 await self._collect_result(folder)
             else:
+                # It may have been a result before a power failure undid the end of its job.
+                self._settled.pop(folder, None)
                 await self._collect_unnamed(area, folder)
         if not folders or not await self._storage.list(f"{area}/{job}"):
             await self._storage.delete_empty(f"{area}/{job}")
@@ -142,7 +144,6 @@ class Collector:
             self._settled[folder] = view.ended_at_ms / 1000
 
     async def _delete(self, area: str, folder: str) -> None:
-        self._settled.pop(folder, None)
         self._unnamed.pop(folder, None)
         await self._storage.delete(folder)
         COLLECTED.labels(area).inc()

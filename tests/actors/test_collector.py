@@ -145,6 +145,22 @@ async def test_the_result_stays_and_other_leases_of_store_go(world: World) -> No
     assert not await world.storage.exists(source)
 
 
+async def test_a_result_that_a_power_failure_undid_goes(world: World) -> None:
+    """The job ended again under another fence, after a collector had seen its first result."""
+    job = await world.submit()
+    grant = await world.take("ingest")
+    undone = await world.publish(job, grant.fence)
+    await world.done(grant, undone)
+    await world.pass_after(1)
+    result = await world.publish(job, "2.again")
+    key = world.partitions.keys("00").job(job)
+    await world.client.hset(key, mapping={"fence": "2.again", "result": encode(Result(path=result, outputs=()))})
+    await world.pass_after(1)
+    await world.pass_after(601)
+    assert await world.storage.exists(f"{result}/manifest.json")
+    assert not await world.storage.exists(undone)
+
+
 async def test_a_restart_forgets_nothing_and_two_collectors_agree(world: World) -> None:
     job = await world.submit()
     lost = await world.folder("work", job, "0.dead")

@@ -20,7 +20,7 @@ import msgspec
 
 from tests.faults.checker.figures import Figures, figures
 from tests.faults.checker.report import tell
-from tests.faults.drawing import draw
+from tests.faults.drawing import draw, repeat_command
 from tests.faults.plan import Plan, Profile
 from tests.faults.profiles import ALWAYS, CLUSTER, KERNEL, LONG, PROFILES, REAL_FFMPEG
 from tests.faults.rolling import rolling
@@ -29,23 +29,11 @@ from tests.faults.run import run
 NIGHTLY = (LONG, ALWAYS, KERNEL, CLUSTER, LONG, REAL_FFMPEG)
 
 
-def repeat_command(plan: Plan, redis_program: str | None) -> str:
-    """The one line that does the same again."""
-    profile = plan.profile
-    words = [
-        "python -m tests.faults run", f"--profile {profile.name}", f"--seed {plan.seed}",
-        f"--jobs {profile.jobs}", f"--seconds {profile.chaos_s:g}", f"--rate {profile.faults_per_s:g}",
-    ]  # fmt: skip
-    if redis_program is not None:
-        words.append(f"--redis-server {redis_program}")
-    return " ".join(words)
-
-
-def carry_out(plan: Plan, redis_program: str | None, keep: Path | None) -> Figures:
-    """One run; what it found goes to standard output. Its folder is kept only if it found something."""
+def carry_out(plan: Plan, redis_program: str | None, keep: Path | None) -> tuple[Figures, bool]:
+    """One run, and whether all is well. What it found goes to standard output; then its folder is kept."""
     folder = Path(tempfile.mkdtemp(prefix=f"rw-faults-{plan.seed}-", dir=keep))
     done = asyncio.run(run(plan, folder, redis_program))
-    if done.violations or done.unfinished:
+    if not done.clean:
         for line in done.unfinished:
             sys.stdout.write(f"not ended: {line}\n")
         repeat = repeat_command(plan, redis_program)
@@ -56,7 +44,7 @@ def carry_out(plan: Plan, redis_program: str | None, keep: Path | None) -> Figur
     found = figures(plan, done.history, done.leavings, done.violations, done.server, done.took_s)
     sys.stdout.write(f"{found.line()}\n")
     sys.stdout.flush()
-    return found
+    return found, done.clean
 
 
 def _profile(options: argparse.Namespace) -> Profile:
@@ -113,8 +101,8 @@ def main(argv: list[str]) -> int:
     for plan in _plans(options):
         sys.stdout.write(f"seed {plan.seed}, {plan.profile.name}: {len(plan.jobs)} jobs, {len(plan.faults)} faults\n")
         sys.stdout.flush()
-        found = carry_out(plan, options.redis_server, options.keep)
-        bad += bool(found.violations)
+        found, clean = carry_out(plan, options.redis_server, options.keep)
+        bad += not clean
         if options.record is not None:
             with options.record.open("ab") as file:
                 file.write(msgspec.json.encode(found) + b"\n")

@@ -1,4 +1,4 @@
-"""From a seed to a plan."""
+"""From a seed to a plan, and from a plan to the line that does it again."""
 
 import random
 
@@ -12,3 +12,15 @@ def draw(seed: int, profile: Profile) -> Plan:
     jobs = workload(profile, random.Random(f"work {seed}"))
     faults = schedule(profile, random.Random(f"faults {seed}"))
     return Plan(seed=seed, profile=profile, jobs=jobs, faults=faults)
+
+
+def repeat_command(plan: Plan, redis_program: str | None = None) -> str:
+    """The one line that does the same again."""
+    profile = plan.profile
+    words = [
+        "python -m tests.faults run", f"--profile {profile.name}", f"--seed {plan.seed}",
+        f"--jobs {profile.jobs}", f"--seconds {profile.chaos_s:g}", f"--rate {profile.faults_per_s:g}",
+    ]  # fmt: skip
+    if redis_program is not None:
+        words.append(f"--redis-server {redis_program}")
+    return " ".join(words)

@@ -49,6 +49,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Version of Redis."""
     took_s: float
 
+    @property
+    def clean(self) -> bool:
+        """Whether no promise was broken."""
+        return not self.violations and not self.unfinished
+
 
 async def run(plan: Plan, folder: Path, redis_program: str | None = None, disturbance: Disturbance = inject) -> Run:
     """Carries a plan out in an empty folder, which keeps the records, the logs and the storage."""

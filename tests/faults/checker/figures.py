@@ -59,27 +59,6 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
             f" {self.resyncs} resyncs, {self.violations} violations, {self.seconds:.0f} s"
         )
 
-    def row(self) -> str:
-        """One line of a Markdown table; HEADER is its head."""
-        cells = (
-            self.seed, self.server, f"{self.profile}: {self.topology}, {self.fsync}, ffmpeg {self.ffmpeg}", self.jobs,
-            self.children, self.told_faults(), self.deaths, self.executions, self.extra, self.resubmitted, self.refused,
-            self.watchers, self.frames, self.resyncs, self.violations, f"{self.seconds:.0f}",
-        )  # fmt: skip
-        return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-    def told_faults(self) -> str:
-        """How many in all, and how many of each."""
-        each = ", ".join(f"{name} {times}" for name, times in self.faults.items())
-        return f"{sum(self.faults.values())} ({each})"
-
-
-COLUMNS = (
-    "seed", "Redis", "installation", "jobs", "children", "faults", "processes that died", "executions",
-    "extra executions", "resubmitted", "refused", "watchers", "frames", "resyncs", "violations", "seconds",
-)  # fmt: skip
-HEADER = "| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS)
-
 
 def figures(
     plan: Plan,
