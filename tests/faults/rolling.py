@@ -60,7 +60,8 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _plan(seconds: float, seed: int) -> Plan:
+def deployment(seconds: float, seed: int) -> Plan:
+    """Steady work of stages that fit into the grace, some that do not, and media jobs."""
     chance = random.Random(f"rolling {seed}")
     jobs = []
     for number in range(round(seconds * JOBS_PER_S)):
@@ -74,7 +75,7 @@ def _plan(seconds: float, seed: int) -> Plan:
     return Plan(seed=seed, profile=profile, jobs=tuple(jobs), faults=())
 
 
-async def _stop_in_turn(plan: Plan, house: House, journal: Journal) -> None:
+async def stop_in_turn(plan: Plan, house: House, journal: Journal) -> None:
     """One stop after the other, the next when the process is back."""
     ends_at_s = now_s() + plan.profile.chaos_s
     workers = [process for process in house.processes if "gateway" not in process.roles]
@@ -146,9 +147,9 @@ def judge(plan: Plan, history: Sequence[Event], leavings: Leavings) -> tuple[Rol
 
 def rolling(seconds: float, seed: int, redis_program: str | None, keep: Path | None, record: Path | None) -> int:
     """1 if a stage was repeated, a budget spent or any other promise broken."""
-    plan = _plan(seconds, seed)
+    plan = deployment(seconds, seed)
     folder = Path(tempfile.mkdtemp(prefix=f"rw-rolling-{seed}-", dir=keep))
-    done = asyncio.run(run(plan, folder, redis_program, _stop_in_turn))
+    done = asyncio.run(run(plan, folder, redis_program, stop_in_turn))
     rolled, violations = judge(plan, done.history, done.leavings)
     violations = [*done.violations, *violations]
     rolled = msgspec.structs.replace(rolled, violations=len(violations))

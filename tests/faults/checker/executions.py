@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tests.faults.checker.causes import cause
+from tests.faults.checker.causes import cause, silences_of
 from tests.faults.checker.evidence import Evidence, Execution, events_of
 from tests.faults.history import ReplayAnswered
 
@@ -64,8 +64,16 @@ def _unfounded(evidence: Evidence, before: Execution, after: Execution) -> str |
         return None
     if cause(evidence, before, at_s) or _replayed_between(evidence, before.started.job, before.started.at_s, at_s):
         return None
+    if after.takes < before.takes and _told_late(evidence, before, after):
+        return None
     how = "while it ran" if overlaps else f"after it was {before.ended.how if before.ended else ''}"
     return f"under {after.started.fence} {how} under {before.started.fence}"
+
+
+def _told_late(evidence: Evidence, before: Execution, after: Execution) -> bool:
+    """Whether the later start is of an earlier grant, of which its worker heard only when its silence was over."""
+    process = evidence.process_of(after.started.pid, after.started.at_s)
+    return process is not None and any(silences_of(evidence, process, before.started.at_s, after.started.at_s))
 
 
 def _replayed_between(evidence: Evidence, job: str, from_s: float, to_s: float) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.page import write_section
 from tests.faults.mutations.mutation import Mutation
 from tests.faults.mutations.verdict import Verdict
 
@@ -52,11 +53,10 @@ def section(areas: Mapping[str, Sequence[Mutation]], rows: Mapping[str, str]) ->
 
 
 def record(page: Path, areas: Mapping[str, Sequence[Mutation]], verdicts: Sequence[Verdict]) -> None:
-    """Writes the rows of what was caught; the rows of other mutations stay, those of mutations that are gone go."""
-    text = page.read_text("utf-8")
-    if START not in text or END not in text:
-        raise ValueError(f"{page} has no place for the table")
-    rows = rows_of(text) | {verdict.mutation.name: row(verdict) for verdict in verdicts if verdict.caught_by}
-    before, _, rest = text.partition(START)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{START}\n{section(areas, rows)}{END}{after}", "utf-8")
+    """Writes the rows of what was caught; the rows of other mutations stay, those of mutations that are gone go.
+
+    Raises ValueError where the page has no place for them.
+    """
+    known = rows_of(page.read_text("utf-8"))
+    rows = known | {verdict.mutation.name: row(verdict) for verdict in verdicts if verdict.caught_by}
+    write_section(page, START, END, section(areas, rows))

@@ -130,6 +130,27 @@ def a_short_freeze_costs_no_stage(story: Story) -> None:
     finished(story)
 
 
+def heard_late(story: Story, lasts_s: float) -> None:
+    """A worker is granted a stage and cannot hear it for so long; somebody else does the stage meanwhile."""
+    alone(story)
+    story.fault("blackhole", "scripted-1", lasts_s=lasts_s)
+    done = {"job": LOSER, "stage": "step2", "fence": "9.b", "pid": story.pids["scripted-2"]}
+    started(story, "9.b", "scripted-2")
+    story.tell(ExecutionEnded, how="done", **done)
+    started(story, "8.a", "scripted-1")
+    story.tell(ExecutionEnded, how="done", **{**done, "fence": "8.a", "pid": story.pids["scripted-1"]})
+
+
+@explained
+def a_worker_hears_of_its_grant_when_all_is_over(story: Story) -> None:
+    heard_late(story, 3.0)
+
+
+@found_by("started_twice")
+def a_worker_hears_of_its_grant_a_little_late(story: Story) -> None:
+    heard_late(story, 0.5)
+
+
 @explained
 def a_power_failure_undoes_a_take(story: Story) -> None:
     alone(story)
