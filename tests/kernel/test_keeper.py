@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import pytest
 
@@ -186,30 +185,6 @@ async def test_an_entry_that_was_delivered_to_nobody_is_a_ghost(house: Installat
     assert await take(house) == []
     assert (await house.keeper.reconcile("00", "0"))[1] == {job: "hint"}
     assert [grant.job for grant in await take(house)] == [job]
-
-
-async def test_a_retry_that_was_delayed_by_a_clock_that_was_ahead_waits_no_longer(house: Installation) -> None:
-    """The clock is set back by ten minutes after a failure and after a submission for later."""
-    step_ms, pause_ms = 600_000, 5_000
-    retried = await house.submit()
-    (grant,) = await take(house)
-    reason = b'{"code":"NET_TEMP","message":"The connection failed."}'
-    fail = Fail(grant.job, grant.fence, "transient", pause_ms, 3, reason, reason)
-    await worker(house).fail("00", [fail])
-    now_ms = await house.keeper.server_time_ms()
-    later = Submission(tenant="t", stage="a", spec=b"{}", input=b"{}", start_at_ms=now_ms + step_ms)
-    scheduled = (await house.submitter.submit(later)).job
-    for job in (retried, scheduled):
-        await house.client.zincrby(house.keys.due, step_ms, job)
-        await house.client.hincrby(house.keys.job(job), "updated_at", step_ms)
-    assert (await house.keeper.reconcile("00", "0"))[1] == {retried: "due"}
-    due_ms = await house.client.zscore(house.keys.due, retried)
-    assert due_ms is not None
-    assert now_ms < due_ms <= now_ms + pause_ms + 1000
-    told = json.loads((await house.read(retried)).reason or b"{}")
-    assert datetime.fromisoformat(told["until"]).timestamp() * 1000 == due_ms
-    assert await house.client.zscore(house.keys.due, scheduled) == now_ms + 2 * step_ms
-    assert (await house.keeper.reconcile("00", "0"))[1] == {}
 
 
 async def test_reconcile_walks_many_jobs_in_pages(house: Installation) -> None:

@@ -1,4 +1,7 @@
-"""Jobs that start later than they were submitted."""
+"""Jobs that start later than they were submitted, and retries that wait."""
+
+import json
+from datetime import datetime
 
 from actors.kernel import State, Submission, read_log
 from tests.kernel.cases.hands import Hands
@@ -62,3 +65,25 @@ async def test_its_place_among_the_held_is_that_of_its_submission(house: Install
     assert (await house.read(job)).state == (await house.read(later)).state == State.HELD
     await hands.commit(grant)
     assert (await hands.take_one()).job == job
+
+
+async def test_a_retry_that_was_delayed_by_a_clock_that_was_ahead_waits_no_longer(house: Installation) -> None:
+    """The clock is set back by ten minutes after a failure and after a submission for later."""
+    step_ms = 600_000
+    retried = await house.submit()
+    hands = Hands(house)
+    await hands.fail(await hands.take_one())
+    delayed_ms = await house.client.zscore(house.keys.due, retried)
+    job, start_at_ms = await scheduled(house, 60_000)
+    for waiting in (retried, job):
+        await house.client.zincrby(house.keys.due, step_ms, waiting)
+        await house.client.hincrby(house.keys.job(waiting), "updated_at", step_ms)
+    assert (await house.keeper.reconcile("00", "0"))[1] == {retried: "due"}
+    due_ms = await house.client.zscore(house.keys.due, retried)
+    assert due_ms is not None
+    assert delayed_ms is not None
+    assert delayed_ms <= due_ms <= delayed_ms + 5000
+    told = json.loads((await house.read(retried)).reason or b"{}")
+    assert datetime.fromisoformat(told["until"]).timestamp() * 1000 == due_ms
+    assert await house.client.zscore(house.keys.due, job) == start_at_ms + step_ms
+    assert (await house.keeper.reconcile("00", "0"))[1] == {}
