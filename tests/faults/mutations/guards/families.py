@@ -102,4 +102,12 @@ MUTATIONS = (
         new="",
         tests=(vector("spawn: children have children three times"),),
     ),
+    Mutation(
+        name="replayed-child-waits",
+        guard="a child that waited for children of its own waits again when it is replayed",
+        file=f"{LUA}/parts/replay.lua",
+        old="  if waited(child) then",
+        new="  if false then",
+        tests=(f"{CASES}/test_children.py::test_a_child_that_waited_for_children_of_its_own_waits_again",),
+    ),
 )

@@ -71,4 +71,12 @@ MUTATIONS = (
         new="if false {",
         tests=("native/crates/transcode/tests/sources.rs::a_result_from_a_part_of_the_source_is_refused",),
     ),
+    Mutation(
+        name="native-killed-reader",
+        guard="a probe or a check that somebody killed says nothing about the file",
+        file=f"{MEDIA}/src/probe.rs",
+        old="finished.broken_off().map_or(Ok(finished), Err)",
+        new="Ok(finished)",
+        tests=("native/crates/transcode/tests/supervision.rs::a_reader_that_is_killed_says_nothing_about_the_file",),
+    ),
 )

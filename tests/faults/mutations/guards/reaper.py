@@ -102,4 +102,12 @@ MUTATIONS = (
         new="            if folder:\n",
         tests=(f"{COLLECTED}::test_retention_sweeps_all_but_the_published_result",),
     ),
+    Mutation(
+        name="collector-doubts-results",
+        guard="a result that a power failure undid is looked at again",
+        file="actors/reaper/collector.py",
+        old="                self._settled.pop(folder, None)\n",
+        new="",
+        tests=("tests/actors/test_collector.py::test_a_result_that_a_power_failure_undid_goes",),
+    ),
 )

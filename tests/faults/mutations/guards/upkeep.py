@@ -191,4 +191,12 @@ MUTATIONS = (
         new="  if true then\n    local fields",
         tests=(vector("commit: an unlisted job stays out of the feed"),),
     ),
+    Mutation(
+        name="clock-that-was-ahead",
+        guard="a retry that was delayed while the clock was ahead does not wait for the step as well",
+        file=RECONCILE,
+        old="if due then return mend_delay(job, tonumber(due)) end",
+        new="if due then return end",
+        tests=(f"{KERNEL}/test_schedule.py::test_a_retry_that_was_delayed_by_a_clock_that_was_ahead_waits_no_longer",),
+    ),
 )
