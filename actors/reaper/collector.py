@@ -102,8 +102,6 @@ class Collector:
             elif area == OUT and view is None:
                 await self._collect_result(folder)
             else:
-                # It may have been a result before a power failure undid the end of its job.
-                self._settled.pop(folder, None)
                 await self._collect_unnamed(area, folder)
         if not folders or not await self._storage.list(f"{area}/{job}"):
             await self._storage.delete_empty(f"{area}/{job}")
@@ -140,8 +138,11 @@ class Collector:
             await self._delete(OUT, folder)
 
     def _settle(self, area: str, view: JobView, folder: str) -> None:
+        """A result need not be looked at again once its job's end is too old for a power failure to undo."""
         if area == OUT and view.terminal and view.ended_at_ms is not None and folder == _published(view):
-            self._settled[folder] = view.ended_at_ms / 1000
+            ended_s = view.ended_at_ms / 1000
+            if self._clock() - ended_s >= self._settings.collect_after_s:
+                self._settled[folder] = ended_s
 
     async def _delete(self, area: str, folder: str) -> None:
         self._unnamed.pop(folder, None)

@@ -1,12 +1,14 @@
 """What the collector deletes, and what it never touches. Redis is real, the clock is a number."""
 
 import errno
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis.asyncio
 
-from actors.kernel import KernelOptions, Partitions, Submission, Submitter, Worker, new_nonce
+from actors.kernel import KernelOptions, Partitions, Release, Submission, Submitter, Worker, new_nonce, read_job
 from actors.kernel.items import Commit, Grant
 from actors.media.task import JobSpec, Manifest, Result, encode
 from actors.reaper.collector import UNNAMED, Collector
@@ -146,19 +148,40 @@ async def test_the_result_stays_and_other_leases_of_store_go(world: World) -> No
 
 
 async def test_a_result_that_a_power_failure_undid_goes(world: World) -> None:
-    """The job ended again under another fence, after a collector had seen its first result."""
+    """A collector has seen the result; then its job goes on from what Redis kept, and ends otherwise."""
     job = await world.submit()
     grant = await world.take("ingest")
     undone = await world.publish(job, grant.fence)
+    key = world.partitions.keys("00").job(job)
+    world.now_s = time.time()
+    kept = await world.client.dump(key)
+    assert kept is not None
     await world.done(grant, undone)
     await world.pass_after(1)
-    result = await world.publish(job, "2.again")
-    key = world.partitions.keys("00").job(job)
-    await world.client.hset(key, mapping={"fence": "2.again", "result": encode(Result(path=result, outputs=()))})
+    await world.client.restore(key, 0, kept, replace=True)
+    await world.submitter.cancel(job, "ann")
+    (end,) = await world.worker.release("00", [Release(job, grant.fence, b"{}")])
+    assert end == "CANCELLED"
     await world.pass_after(1)
     await world.pass_after(601)
-    assert await world.storage.exists(f"{result}/manifest.json")
     assert not await world.storage.exists(undone)
+
+
+async def test_a_settled_result_is_not_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await world.submit()
+    grant = await world.take("ingest")
+    world.now_s = time.time()
+    await world.done(grant, await world.publish(job, grant.fence))
+    looks: list[str] = []
+
+    async def look(client: Any, partitions: Partitions, name: str) -> Any:
+        looks.append(name)
+        return await read_job(client, partitions, name)
+
+    monkeypatch.setattr("actors.reaper.collector.read_job", look)
+    for seconds in (1, 601, 60, 60):
+        await world.pass_after(seconds)
+    assert looks == [job, job]
 
 
 async def test_a_restart_forgets_nothing_and_two_collectors_agree(world: World) -> None:

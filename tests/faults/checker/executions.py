@@ -79,12 +79,15 @@ def _told_late(evidence: Evidence, before: Execution, after: Execution) -> bool:
 def _replayed_between(evidence: Evidence, job: str, from_s: float, to_s: float) -> bool:
     """Whether the job, or the one it is a descendant of, may have begun again between the two.
 
-    Any answer will do: the first one may have been lost, and the next says that there is nothing to replay.
+    Any answer will do: the first may have been lost, and the next says that there is nothing to replay. The log says
+    that it happened, unless a power failure undid it.
     """
     facts = evidence.leavings.jobs.get(job)
     ancestors = {job} | {job.rsplit(".", depth)[0] for depth in range(1, job.count(".") + 1)}
-    asked = any(
-        event.job in ancestors and event.asked_s <= to_s and from_s <= event.at_s
+    asked = [
+        event
         for event in evidence.all(ReplayAnswered)
-    )
-    return asked and facts is not None and bool(events_of(facts, "job.replayed"))
+        if event.job in ancestors and event.asked_s <= to_s and from_s <= event.at_s
+    ]
+    told = facts is not None and bool(events_of(facts, "job.replayed"))
+    return any(told or evidence.undone(job, event.asked_s, event.at_s) is not None for event in asked)
