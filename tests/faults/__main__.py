@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -98,6 +99,8 @@ def main(argv: list[str]) -> int:
     if options.command == "page":
         write_page()
         return 0
+    # Whoever ends this ends a whole installation with it: SIGTERM cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     if options.command == "rolling":
