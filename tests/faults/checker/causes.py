@@ -50,12 +50,16 @@ def cause(evidence: Evidence, execution: Execution, until_s: float) -> str | Non
 
 def hit_of(evidence: Evidence, process: Process, execution: Execution, until_s: float) -> str | None:
     """What kept the worker of this execution from beating, or from sending its end."""
-    from_s = execution.started.at_s
+    if died_in(process, execution, until_s):
+        return f"{process.name} died"
+    return next((fault.name for fault in silences_of(evidence, process, execution.started.at_s, until_s)), None)
+
+
+def died_in(process: Process, execution: Execution, until_s: float) -> bool:
+    """Whether its process was gone before this execution could send its end."""
     # Who ends by itself has sent the ends of its handlers, unless one of them did not end in the grace.
     violently = process.status != 0 or execution.ended is None
-    if violently and from_s - TOLD_S <= process.ended_at_s <= until_s + TOLD_S:
-        return f"{process.name} died"
-    return next((fault.name for fault in silences_of(evidence, process, from_s, until_s)), None)
+    return violently and execution.started.at_s - TOLD_S <= process.ended_at_s <= until_s + TOLD_S
 
 
 def silences_of(evidence: Evidence, process: Process, from_s: float, until_s: float) -> Iterator[Inflicted]:
@@ -103,7 +107,8 @@ def workers_taken(evidence: Evidence, execution: Execution) -> int:
     if process is None:
         return 0
     silent = sum(1 for _ in silences_of(evidence, process, started.at_s, until_s))
-    died = hit_of(evidence, process, execution, until_s) is not None and silent == 0
+    # A beat that was on its way when its worker died may give the lease back to a dead one, which loses it once more.
+    died = died_in(process, execution, until_s)
     # An end that was undone leaves a lease that nobody holds any more.
     return silent + died + (tail_lost(evidence, execution, math.inf) is not None)
 
