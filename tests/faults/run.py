@@ -15,6 +15,7 @@ from tests.faults.checker.gathering import finish, gather
 from tests.faults.history import HISTORY, Event, Journal, now_s, read_history
 from tests.faults.house.house import House
 from tests.faults.injection.injector import Injector
+from tests.faults.keeping import keep
 from tests.faults.leavings import Leavings
 from tests.faults.load.load import Load
 from tests.faults.load.sampler import Sampler
@@ -73,6 +74,7 @@ async def run(plan: Plan, folder: Path, redis_program: str | None = None, distur
         await house.close()
         journal.close()
     leavings = finish(leavings, exits, folder)
+    keep(folder, plan, leavings)
     history = read_history(folder)
     return Run(
         plan=plan,

@@ -4,6 +4,8 @@ Each corruption names the checks that must find it, and no other may. What a pow
 is shown beside it: the same corruption with its reason is found by nobody.
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.faults.checker.checking import CHECKS, Violation, check
@@ -13,6 +15,8 @@ from tests.faults.checker.figures import figures
 from tests.faults.checker.report import MOST_LINES, tell
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import job_id
+from tests.faults.history import HISTORY, Journal
+from tests.faults.keeping import judge, keep
 
 SUBJECTS = (of_acceptance, of_streams, of_work, of_results, of_leftovers)
 """Importing them fills the tables."""
@@ -77,3 +81,16 @@ def test_figures_count_what_happened() -> None:
     assert counted.faults == {"kill_worker": 1}
     assert counted.ends == {"cancelled": 1, "completed": 6, "failed": 2}
     assert "7 jobs and 2 children" in counted.line()
+
+
+def test_a_run_that_was_kept_is_judged_again(tmp_path: Path) -> None:
+    story = Story()
+    story.exits["media-1"] = 1
+    journal = Journal(tmp_path / HISTORY)
+    for event in story.told():
+        journal.add(event)
+    journal.close()
+    keep(tmp_path, story.plan(), story.leavings())
+    judged = judge(tmp_path)
+    assert (judged.plan, judged.leavings) == (story.plan(), story.leavings())
+    assert [violation.check for violation in judged.violations] == ["everybody_ended"]
