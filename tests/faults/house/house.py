@@ -143,9 +143,6 @@ class House:
                 self.disk.close()
             shutil.rmtree(self._sockets, ignore_errors=True)
 
-    async def exchange(self) -> None:
-        """Gives workers of one release to another. There is only one yet: see `releases`."""
-
     async def _process(self, name: str, roles: Roles, release: releases.Release) -> RoleProcess:
         proxy = None
         if name in PROXIED and self.profile.topology == "single":

@@ -10,8 +10,9 @@ the workers of either, on the same keys. What has to be done then:
 2. Name both here: `RELEASES["other"] = Release(name="other", python=…, root=…)`, the paths taken from an environment
    variable (REELWAY_TEST_OTHER_RELEASE, say), and nothing where it is not set. Settings that the other release does not
    know yet are refused by it: take them out with `without`.
-3. Let `House.exchange` give the processes of one release to the other, one after the other under load (`RoleProcess.
-   launch` may be replaced at any time; the next start goes by it): that is a rolling upgrade, and backwards a rollback.
+3. Let a disturbance like that of rolling.py give one process after the other to the other release, under load
+   (`RoleProcess.launch` may be replaced at any time; the next start goes by it): that is a rolling upgrade, and
+   backwards a rollback.
 4. Add a profile and a fault to the catalogue, and a check that both releases executed stages of the same jobs:
    `ProcessStarted.release` says who was what.
 """
