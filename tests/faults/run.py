@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.kernel import end_tasks
 from tests.faults.checker.checking import Violation, check
 from tests.faults.checker.gathering import finish, gather
 from tests.faults.history import HISTORY, Event, Journal, now_s, read_history
@@ -102,16 +103,14 @@ async def _work(
                 loading.result()
             await disturbing
         finally:
-            disturbing.cancel()
-            await asyncio.gather(disturbing, return_exceptions=True)
+            await end_tasks([disturbing])
         await house.heal()
         load.faults_over()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(loading), PATIENCE_S)
         return [] if loading.done() else load.unfinished()
     finally:
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
+        await end_tasks([loading])
         await load.close()
 
 
@@ -136,6 +135,4 @@ async def _sampled(house: House, journal: Journal) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        sampling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sampling
+        await end_tasks([sampling])

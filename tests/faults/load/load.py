@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import redis.asyncio
 
-from actors.kernel import RedisOptions, connect
+from actors.kernel import RedisOptions, connect, end_tasks
 from tests.faults.history import Journal, now_s
 from tests.faults.house.house import House
 from tests.faults.load.board import Board
@@ -50,8 +50,8 @@ class Load:
             tasks += [group.create_task(client.run(began_s), name=client.name) for client in self._clients]
             while not self._is_quiet(board):
                 await board.next_full_round()
-            for task in tasks:
-                task.cancel()
+            # Cancelled until they end: a call to Redis may swallow a cancellation.
+            await end_tasks(tasks)
 
     def faults_over(self) -> None:
         """Nothing is broken any more, and nothing will be."""
