@@ -122,6 +122,7 @@ class Actor:
             self._partitions,
             self._options,
             lambda task, pulse: _from_thread(loop, self._on_pulse, task, pulse),
+            self._actor_options.stall_timeout_s + self._actor_options.kill_grace_s,
         )
         self._beats.start()
         self._ends = Execution.ends(self._worker)

@@ -1,12 +1,14 @@
 """Heartbeats, in a thread of their own with an event loop and connections of their own.
 
 A busy event loop, a long drain or a slow handler must not look like a dead worker. A job is beaten from the moment
-`take` returned until its end has been answered. Partitions are beaten side by side: on a Redis Cluster a node that does
-not answer must not cost the leases that lie elsewhere.
+`take` returned until its end has been answered; but not for ever where the actor's loop does not turn any more: then
+nobody is left who would notice that its work stands still. Partitions are beaten side by side: on a Redis Cluster a node
+that does not answer must not cost the leases that lie elsewhere.
 """
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections import defaultdict
@@ -26,6 +28,9 @@ from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
 REPORT_S = 0.25
 """Shortest time between two beats that carry progress of one job."""
+
+STOPPED_BEATS = 3
+"""Beats that this thread has missed when its process was stopped."""
 
 log = structlog.get_logger("kernel.beats")
 
@@ -58,7 +63,10 @@ class Beats:
         partitions: Partitions,
         options: KernelOptions,
         on_pulse: Callable[[Task, Pulse], None],
+        stuck_after_s: float = math.inf,
     ) -> None:
+        """`stuck_after_s`: a loop that has not turned for so long will not, and its leases are left to run out."""
+        self._stuck_after_s = stuck_after_s
         self._redis_options = redis_options
         self._partitions = partitions
         self._options = options
@@ -80,6 +88,10 @@ class Beats:
         self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
 
     def start(self) -> None:
+        """Called in the loop whose work is beaten."""
+        self._owner = asyncio.get_running_loop()
+        self._turned_at_s = self._asked_at_s = time.monotonic()
+        """When the owner's loop turned last, written by it, and when it was last asked to say so."""
         self._thread.start()
 
     def hold(self, task: Task) -> None:
@@ -145,6 +157,9 @@ class Beats:
         next_at_s = self._beat_at_s
         with self._lock:
             leases = list(self._held.values())
+        if everything and self._is_stuck(now_s):
+            log.error("beats.loop_stuck", leases=len(leases), stuck_s=round(now_s - self._turned_at_s, 1))
+            return self._options.beat_s
         for held in leases:
             report_at_s = held.reported_at_s + REPORT_S
             if everything or (held.dirty and now_s >= report_at_s):
@@ -157,6 +172,19 @@ class Beats:
             # A primary that is away is no reason to leave alone what lies elsewhere.
             self.answered_at_s = now_s
         return max(0.0, next_at_s - now_s)
+
+    def _is_stuck(self, now_s: float) -> bool:
+        """Whether the owner's loop has stopped turning, so that nobody watches over its work any more."""
+        if now_s - self._asked_at_s > STOPPED_BEATS * self._options.beat_s:
+            # This thread did not run either: the process was stopped, or its machine was.
+            self._turned_at_s = now_s
+        self._asked_at_s = now_s
+        with contextlib.suppress(RuntimeError):
+            self._owner.call_soon_threadsafe(self._turn)
+        return now_s - self._turned_at_s > self._stuck_after_s
+
+    def _turn(self) -> None:
+        self._turned_at_s = time.monotonic()
 
     async def _send(self, partition: str, leases: list[_Held]) -> None:
         """Sends the beats of one partition; after a failure, of all its leases again until they are answered."""

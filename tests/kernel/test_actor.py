@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+import redis
 
 from actors.kernel import Done, Next, Result, State, Task, execution
 from actors.kernel.scripts import text
@@ -120,6 +121,30 @@ async def test_a_blocked_event_loop_keeps_its_leases(house: Installation) -> Non
         await house.until(job, State.COMPLETED)
         assert await house.reap() == {}
     assert len(handler.started) == 1
+
+
+async def test_leases_of_an_event_loop_that_never_turns_run_out(house: Installation) -> None:
+    """Nobody watches over its work, so it is given to somebody else."""
+    stall_timeout_s, kill_grace_s = 0.3, 0.3
+    left_ms: list[float] = []
+
+    def look(task: Task, blocked_s: float) -> None:
+        time.sleep(blocked_s)
+        with redis.Redis.from_url(house.redis_options.url) as client:
+            seconds, microseconds = client.time()
+            left_ms.append(client.zscore(house.keys.leases, task.job) - seconds * 1000 - microseconds / 1000)
+
+    async def work(task: Task) -> Result:
+        look(task, 0.0)
+        look(task, stall_timeout_s + kill_grace_s + house.options.lease_s * 2)
+        return Done(b"{}")
+
+    options = {"stall_timeout_s": stall_timeout_s, "kill_grace_s": kill_grace_s}
+    async with house.running(house.actor(Scripted(work), **options)):
+        job = await house.submit()
+        await house.until(job, State.COMPLETED)
+    held_ms, lost_ms = left_ms
+    assert held_ms > 0 > lost_ms
 
 
 async def test_a_standing_job_is_stopped_and_fails_as_stalled(house: Installation) -> None:

@@ -136,4 +136,12 @@ MUTATIONS = (
         new="    if True:\n",
         tests=("tests/actors/test_installation.py::test_roles_of_an_installation_start_on_a_full_redis",),
     ),
+    Mutation(
+        name="stuck-loop",
+        guard="a worker whose event loop does not turn any more loses its leases",
+        file="actors/kernel/beats.py",
+        old="        if everything and self._is_stuck(now_s):",
+        new="        if False:",
+        tests=(f"{KERNEL}/test_actor.py::test_leases_of_an_event_loop_that_never_turns_run_out",),
+    ),
 )
