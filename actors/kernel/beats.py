@@ -2,8 +2,8 @@
 
 A busy event loop, a long drain or a slow handler must not look like a dead worker. A job is beaten from the moment
 `take` returned until its end has been answered; but not for ever where the actor's loop does not turn any more: then
-nobody is left who would notice that its work stands still. Partitions are beaten side by side: on a Redis Cluster a node
-that does not answer must not cost the leases that lie elsewhere.
+nobody is left who would notice that its work stands still. Partitions are beaten side by side: on a Redis Cluster a
+node that does not answer must not cost the leases that lie elsewhere.
 """
 
 import asyncio
