@@ -32,6 +32,8 @@ LONGEST_FITTING_S = DRAIN_GRACE_S / 2
 """A stage may have begun just before the signal; half of the grace leaves room for a busy machine."""
 TOO_LONG = Scripted(steps=(Works(lasts_s=DRAIN_GRACE_S * 1.5, reports=10),))
 MEDIA_SHARE, TOO_LONG_SHARE = 0.1, 0.02
+TROUBLED = ("oom", "stuck", "refused", "broken")
+"""Samples that cost a worker or an error by themselves."""
 RESTART_S = 30.0
 
 
@@ -60,13 +62,21 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def _calm_job(chance: random.Random) -> Media:
+    """A media job that nothing but the deployment can disturb."""
+    while True:
+        work = media_job(chance)
+        if work.ends == ("completed",) and not work.sample.startswith(TROUBLED):
+            return work
+
+
 def deployment(seconds: float, seed: int) -> Plan:
     """Steady work of stages that fit into the grace, some that do not, and media jobs."""
     chance = random.Random(f"rolling {seed}")
     jobs = []
     for number in range(round(seconds * JOBS_PER_S)):
         drawn = chance.random()
-        work: Scripted | Media = media_job(chance) if drawn < MEDIA_SHARE else TOO_LONG
+        work: Scripted | Media = _calm_job(chance) if drawn < MEDIA_SHARE else TOO_LONG
         if drawn >= MEDIA_SHARE + TOO_LONG_SHARE:
             steps = tuple(Works(lasts_s=chance.uniform(0, LONGEST_FITTING_S), reports=3) for _ in range(3))
             work = Scripted(steps=steps)
