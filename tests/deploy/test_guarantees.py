@@ -24,7 +24,7 @@ def _functions(path: str) -> frozenset[str]:
 
 def _rows() -> dict[int, str]:
     """Number of a case to its row."""
-    part = PAGE.partition("## The 39 cases")[2]
+    part = PAGE.partition("## The 39 cases")[2].partition("\n## ")[0]
     return {int(number): row for number, row in re.findall(r"^\| (\d+) \| (.*)$", part, re.MULTILINE)}
 
 
