@@ -8,7 +8,7 @@ import msgspec
 from tests.faults.checker.evidence import Evidence
 from tests.faults.checker.executions import extra
 from tests.faults.checker.violation import Violation
-from tests.faults.history import Event, ExecutionStarted, FaultBegan, Frame, Missing, Refused, WatcherLeft
+from tests.faults.history import Event, ExecutionStarted, FaultBegan, FaultPassed, Frame, Missing, Refused, WatcherLeft
 from tests.faults.leavings import Leavings
 from tests.faults.plan import Plan
 
@@ -82,7 +82,7 @@ def figures(
         jobs=len(evidence.submissions),
         children=sum("." in job for job in jobs),
         ends=dict(sorted(Counter(facts.fields.get("state", "") for facts in jobs.values()).items())),
-        faults=dict(sorted(Counter(event.name for event in evidence.all(FaultBegan)).items())),
+        faults=dict(sorted(Counter(fault.name for fault in _struck(evidence)).items())),
         deaths=sum(process.ended_at_s < last[process.name] for process in evidence.processes),
         executions=sum(1 for _ in evidence.all(ExecutionStarted)),
         extra=extra(evidence),
@@ -96,3 +96,9 @@ def figures(
         violations=len(violations),
         seconds=seconds,
     )
+
+
+def _struck(evidence: Evidence) -> list[FaultBegan]:
+    """Faults that hit something: a victim may be gone, or not be one, when it comes to the blow."""
+    missed = {event.number for event in evidence.all(FaultPassed)}
+    return [event for event in evidence.all(FaultBegan) if event.number not in missed]

@@ -15,7 +15,7 @@ from tests.faults.checker.figures import figures
 from tests.faults.checker.report import MOST_LINES, tell
 from tests.faults.checker.story import Story
 from tests.faults.checker.story_plan import job_id
-from tests.faults.history import HISTORY, Journal
+from tests.faults.history import HISTORY, FaultBegan, FaultPassed, Journal
 from tests.faults.keeping import judge, keep
 
 SUBJECTS = (of_acceptance, of_streams, of_work, of_results, of_leftovers)
@@ -79,6 +79,9 @@ def test_figures_count_what_happened() -> None:
     counted = figures(story.plan(), story.told(), story.leavings(), (), "7.0.15", 12.3)
     assert (counted.jobs, counted.children, counted.deaths, counted.extra) == (7, 2, 1, 1)
     assert counted.faults == {"kill_worker": 1}
+    story.tell(FaultBegan, number=99, name="step_clock", victims=("redis-0",))
+    story.tell(FaultPassed, number=99, name="step_clock", why="this server's clock cannot be moved")
+    assert figures(story.plan(), story.told(), story.leavings()).faults == counted.faults
     assert counted.ends == {"cancelled": 1, "completed": 6, "failed": 2}
     assert "7 jobs and 2 children" in counted.line()
 
