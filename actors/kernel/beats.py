@@ -8,7 +8,6 @@ node that does not answer must not cost the leases that lie elsewhere.
 
 import asyncio
 import contextlib
-import math
 import threading
 import time
 from collections import defaultdict
@@ -63,7 +62,7 @@ class Beats:
         partitions: Partitions,
         options: KernelOptions,
         on_pulse: Callable[[Task, Pulse], None],
-        stuck_after_s: float = math.inf,
+        stuck_after_s: float,
     ) -> None:
         """`stuck_after_s`: a loop that has not turned for so long will not, and its leases are left to run out."""
         self._stuck_after_s = stuck_after_s

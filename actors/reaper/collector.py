@@ -145,6 +145,7 @@ class Collector:
                 self._settled[folder] = ended_s
 
     async def _delete(self, area: str, folder: str) -> None:
+        self._settled.pop(folder, None)
         self._unnamed.pop(folder, None)
         await self._storage.delete(folder)
         COLLECTED.labels(area).inc()
