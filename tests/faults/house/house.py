@@ -17,7 +17,7 @@ from tests.conftest import redis_program as default_program
 from tests.faults.history import Journal
 from tests.faults.house import environment, releases
 from tests.faults.house.clock import AN_HOUR_AHEAD
-from tests.faults.house.disk import make_disk
+from tests.faults.house.disk import close_disk, make_disk
 from tests.faults.house.network import SocketProxy
 from tests.faults.house.process import Launch, RoleProcess, processes_of
 from tests.faults.house.servers import ServerNode, Servers
@@ -140,7 +140,7 @@ class House:
             await self._servers.close()
         finally:
             if self.disk is not None:
-                self.disk.close()
+                close_disk(self.disk)
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def _process(self, name: str, roles: Roles, release: releases.Release) -> RoleProcess:

@@ -22,7 +22,7 @@ from tests.faults.history import (
     ProcessEnded,
     read_history,
 )
-from tests.faults.house.disk import Disk
+from tests.faults.house.disk import close_disk
 from tests.faults.house.house import House
 from tests.faults.house.network import SocketProxy
 from tests.faults.house.process import Launch, RoleProcess
@@ -31,6 +31,7 @@ from tests.faults.injection.catalogue import FAULTS
 from tests.faults.injection.processes import descendants
 from tests.faults.plan import FaultPlan
 from tests.kernel.stages import eventually
+from tests.small_disk import SmallDisk
 
 SLEEPS = "echo ready; exec sleep 60"
 NUMBER = 7
@@ -42,7 +43,7 @@ class SmallHouse:
     def __init__(self) -> None:
         self.processes: list[RoleProcess] = []
         self.servers: list[ServerNode] = []
-        self.disk: Disk | None = None
+        self.disk: SmallDisk | None = None
 
 
 class Scene:
@@ -144,7 +145,7 @@ class Scene:
         if self._servers is not None:
             await self._servers.close()
         if self.small.disk is not None:
-            self.small.disk.close()
+            close_disk(self.small.disk)
         self.journal.close()
 
 
