@@ -24,15 +24,19 @@ class Gather(Generic[Item]):
         self._send = send
         self._waiting: dict[str, deque[tuple[Item, asyncio.Future[End]]]] = defaultdict(deque)
         self._calls: set[asyncio.Task[None]] = set()
+        self._soon = False
 
     async def end(self, partition: str, item: Item) -> End:
         """Sends one item and returns how it stands."""
         answer: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._waiting[partition].append((item, answer))
-        self._start_calls()
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self._start_calls)
         return await answer
 
     def _start_calls(self) -> None:
+        self._soon = False
         for partition, waiting in self._waiting.items():
             while waiting and len(self._calls) < CALLS_IN_FLIGHT:
                 page = [waiting.popleft() for _ in range(min(len(waiting), ITEMS_PER_CALL))]

@@ -8,7 +8,7 @@
 --
 -- A beat under a fence that was reaped proves that the worker lives, see part `resume`.
 
-local lease = tonumber(ARGV[FIRST])
+local UNTIL = text_of[NOW + tonumber(ARGV[FIRST])]
 local statuses = {}
 shrink_first()
 
@@ -21,7 +21,7 @@ local function report(job, percent, progress)
     job.percent = reached
     job.reason = ''
   end
-  redis.call('HSET', job.key, 'percent', tostring(job.percent), 'progress', progress, 'reason', job.reason, 'updated_at', NOW)
+  redis.call('HSET', job.key, 'percent', whole(job.percent), 'progress', progress, 'reason', job.reason, 'updated_at', NOW_TEXT)
   pulse(job, progress, job.reason)
   credit(job, job.percent - before)
 end
@@ -36,7 +36,7 @@ local function beat(id, fence, percent, progress)
       finish_unwanted(job)
       return 'CANCEL'
     end
-    row('leases', id, NOW + lease)
+    row('leases', id, UNTIL)
     report(job, percent, progress)
     return unwanted(job) and 'CANCEL' or 'OK'
   end

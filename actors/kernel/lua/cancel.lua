@@ -15,8 +15,8 @@ local function cancel(id, by)
   if not job then return { 'GONE', '' } end
   if TERMINAL[job.state] then return { 'TERMINAL', job.state } end
   if job.cancel == '' then
-    job.cancel = by
-    redis.call('HSET', job.key, 'cancel', by, 'cancel_requested_at', NOW, 'updated_at', NOW)
+    job.cancel, job.extra = by, '1'
+    redis.call('HSET', job.key, 'cancel', by, 'extra', 1, 'cancel_requested_at', NOW_TEXT, 'updated_at', NOW_TEXT)
   end
   if job.state == 'running' then return { 'FLAGGED', 'running' } end
   finish_unwanted(job)

@@ -15,35 +15,38 @@
 local statuses = {}
 shrink_first()
 
-local function step(job, item)
-  job.stage, job.lane, job.rescue = item.stage, item.lane, item.rescue
-  if item.rescue ~= '' then job.extra = '1' end
-  job.attempt, job.crashes, job.pinned, job.reason = 0, 0, '', ''
+local function step(job, stage, lane, rescue, percent)
+  job.stage, job.lane = stage, lane
+  if rescue ~= '' then job.extra = '1' end
+  if job.extra ~= '' then job.rescue = rescue end
+  if job.extra ~= '' then job.attempt, job.crashes, job.pinned = 0, 0, '' end
+  job.reason = ''
   -- A stage that ends before its last beat has still come as far as it says.
+  if percent == '' then return end
   local before = job.percent
-  job.percent = math.max(before, tonumber(item.percent) or 0)
+  job.percent = math.max(before, tonumber(percent) or 0)
   credit(job, job.percent - before)
 end
 
-local function next_stage(job, item)
+local function next_stage(job, stage, lane, rescue, percent, body, refs)
   local done = job.stage
   end_lease(job, 'commit')
-  step(job, item)
-  event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. job.stage .. '"}')
+  step(job, stage, lane, rescue, percent)
+  event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. stage .. '"}')
   enqueue(job)
-  write(job, 'input', item.body, 'refs', item.refs)
+  write(job, 'input', body, 'refs', refs)
 end
 
-local function wait_for_children(job, item)
+local function wait_for_children(job, stage, lane, rescue, percent, reach, body, refs)
   local key = kids_of(job.id)
   end_lease(job, 'commit')
   leave_slot(job)
-  step(job, item)
+  step(job, stage, lane, rescue, percent)
   job.state, job.inbox, job.reason = 'waiting', '', AWAITED
-  redis.call('HSET', key, 'base', tostring(job.percent), 'reach', item.reach)
+  redis.call('HSET', key, 'base', tostring(job.percent), 'reach', reach)
   redis.call('HDEL', key, 'revive')
   event(job, 'job.waiting', '{"children":' .. job.children .. '}')
-  write(job, 'input', item.body, 'refs', item.refs)
+  write(job, 'input', body, 'refs', refs)
   raise(job, 0)
 end
 
@@ -51,30 +54,27 @@ local function has_open_children(job)
   return job.children > 0 and tonumber(redis.call('HGET', kids_of(job.id), 'open') or 0) > 0
 end
 
-local function commit(item)
-  local job = read(item.id)
-  local status = standing(job, 'commit', item.fence)
+local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body, refs, data)
+  local job = read(id)
+  local status = standing(job, 'commit', fence)
   if status == 'CANCELLED' and not TERMINAL[job.state] then
     finish_unwanted(job)
   elseif status == 'OK' or status == 'LATE' then
-    if item.kind == 'done' then
+    if kind == 'done' then
       -- What it worked from is not needed any more: a completed job begins never again.
-      finish(job, 'commit', 'completed', 'job.completed', item.data, '', 'result', item.body, 'refs', '[]', 'percent', 100,
+      finish(job, 'commit', 'completed', 'job.completed', data, '', 'result', body, 'refs', '[]', 'percent', 100,
         'input', '', 'first_input', '')
-    elseif item.kind == 'split' and has_open_children(job) then
-      wait_for_children(job, item)
+    elseif kind == 'split' and has_open_children(job) then
+      wait_for_children(job, stage, lane, rescue, percent, reach, body, refs)
     else
-      next_stage(job, item)
+      next_stage(job, stage, lane, rescue, percent, body, refs)
     end
   end
   return status
 end
 
 for index = FIRST, #ARGV, 11 do
-  local item = { id = ARGV[index], fence = ARGV[index + 1], kind = ARGV[index + 2], stage = ARGV[index + 3],
-    lane = ARGV[index + 4], rescue = ARGV[index + 5], percent = ARGV[index + 6], reach = ARGV[index + 7],
-    body = ARGV[index + 8], refs = ARGV[index + 9], data = ARGV[index + 10] }
-  statuses[#statuses + 1] = apart(item.id, commit, item)
+  statuses[#statuses + 1] = apart(ARGV[index], commit, unpack(ARGV, index, index + 10))
 end
 settle()
 flush()

@@ -30,7 +30,7 @@ local function fail(id, fence, class, delay, budget, failure, reason)
   elseif status == 'OK' or status == 'LATE' then
     -- After a reap the error replaces the crash that was charged.
     if status == 'LATE' then job.crashes = math.max(0, job.crashes - 1) end
-    if class ~= 'throttled' then job.attempt = job.attempt + 1 end
+    if class ~= 'throttled' then job.attempt, job.extra = job.attempt + 1, '1' end
     if class == 'permanent' or (class ~= 'throttled' and job.attempt >= tonumber(budget)) then
       finish(job, 'fail', 'failed', 'job.failed', '{"error":' .. failure .. '}', class, 'error', failure)
     else

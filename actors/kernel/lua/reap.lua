@@ -33,7 +33,7 @@ local function reap(id)
     finish_expired(job)
     return 'expired'
   end
-  job.crashes = job.crashes + 1
+  job.crashes, job.extra = job.crashes + 1, '1'
   if job.crashes >= budget then
     finish(job, 'reap', 'failed', 'job.failed', '{"error":' .. failure .. '}', 'crash_loop', 'error', failure)
     return 'failed'

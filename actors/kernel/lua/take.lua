@@ -25,18 +25,22 @@ local CLEARING_MS = 60000
 local WIDTH_MS = 600000
 local grants, bells, paused, clear = {}, {}, {}, 0
 
+local BODIES = #STORED + 1
+local WITH_BODIES = { unpack(STORED) }
+for _, body in ipairs({ 'spec', 'input', 'refs' }) do WITH_BODIES[#WITH_BODIES + 1] = body end
+local UNTIL = text_of[NOW + lease]
+
 local function grant(job)
-  local bodies = redis.call('HMGET', job.key, 'spec', 'input', 'refs')
   grants[#grants + 1] = { job.id, job.fence, job.stage, job.tenant, job.kind, job.attempt, job.crashes,
-    string.format('%.0f', job.deadline), job.lane, job.priority, tostring(job.percent), job.parent, job.children,
-    bodies[1], bodies[2], bodies[3] }
-  row('leases', job.id, NOW + lease)
+    job.stored[12], job.lane, job.priority, job.stored[11] or '0', job.parent, job.children,
+    unpack(job.stored, BODIES, BODIES + 2) }
+  row('leases', job.id, UNTIL)
 end
 
 shrink_first()
 
 local function grant_again(id, fence)
-  local job = read(id)
+  local job = read(id, WITH_BODIES)
   if not job then return end
   resume(job, fence)
   if job.state == 'running' and job.fence == fence then grant(job) end
@@ -52,12 +56,12 @@ end
 
 local function start(job)
   job.takes = job.takes + 1
-  job.fence = job.takes .. '.' .. nonce
+  job.fence = text_of[job.takes] .. '.' .. nonce
   if in_window(job) then leave_window(job) end
   take_slot(job)
   job.state = 'running'
-  event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. (job.attempt + job.crashes + 1) .. '}')
-  write(job, 'owner', worker, 'started_at', NOW)
+  event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. text_of[job.attempt + job.crashes + 1] .. '}')
+  write(job, 'owner', worker, 'started_at', NOW_TEXT)
   grant(job)
 end
 
@@ -67,7 +71,7 @@ local function has_room(job)
 end
 
 local function meet(inbox, entry, id)
-  local job = read(id)
+  local job = read(id, WITH_BODIES)
   if not job or job.state ~= 'queued' or job.entry ~= entry or job.inbox ~= inbox then
     drop_hint(inbox, entry)
   elseif unwanted(job) then

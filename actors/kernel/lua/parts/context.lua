@@ -21,6 +21,14 @@ local FIRST = 7
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
+-- Whole numbers as texts, each formatted once a call: Redis formats a number anew wherever one is passed to it.
+local text_of = setmetatable({}, { __index = function(known, number)
+  known[number] = string.format('%.0f', number)
+  return known[number]
+end })
+local NOW_TEXT = text_of[NOW]
+
+local NOTHING = {}
 local TERMINAL = { completed = true, failed = true, cancelled = true, expired = true }
 -- States in which a job waits for a worker: what `reap` leaves behind for LATE.
 local WAITS = { queued = true, held = true, delayed = true }
@@ -29,21 +37,26 @@ local KNOWN = { queued = true, held = true, delayed = true, running = true, wait
 -- Lost leases of one stage after which a job runs in a worker of its own.
 local SUSPECT = 2
 
--- What a verb reads of every job: texts, then numbers. Absent fields read as '' and 0.
-local STORED = { 'state', 'tenant', 'kind', 'listed', 'priority', 'stage', 'lane', 'inbox', 'entry', 'fence', 'ended',
-  'cancel', 'reason', 'extra', 'takes', 'attempt', 'crashes', 'rev', 'percent', 'deadline' }
-local TEXTS = 14
--- What it reads beside that of a job whose `extra` is set: children and parents, those that may change the lane, and
--- those that were replayed to a quarantine worker.
-local EXTRA = { 'parent', 'rescue', 'pinned', 'on_child_failure', 'doomed', 'children' }
-local EXTRA_TEXTS = 5
+-- What a verb reads of every job. Absent fields read as '' and 0.
+local STORED = { 'state', 'stage', 'lane', 'inbox', 'entry', 'fence', 'ended', 'reason', 'extra', 'takes', 'percent', 'deadline',
+  'rev', 'tenant', 'kind', 'listed', 'priority' }
+-- What it reads beside that of a job whose `extra` is set: one that was cancelled, has failed or lost a worker, has children
+-- or a parent, may change the lane, or was replayed to a quarantine worker.
+local EXTRA = { 'cancel', 'parent', 'rescue', 'pinned', 'on_child_failure', 'doomed', 'attempt', 'crashes', 'children' }
+local EXTRA_TEXTS = 6
+-- What every other job has there. Whoever gives one of them a value sets `extra` with it.
+local ORDINARY = { __index = { cancel = '', parent = '', rescue = '', pinned = '', on_child_failure = '', doomed = '', attempt = 0,
+  crashes = 0, children = 0, more = { '', '', '', '', '', '', 0, 0, 0 } } }
 
 -- Parts call each other in both directions: a child's end may queue or end its parent, whose end ends its children.
 local enqueue, finish, child_ended, end_children, raise
 
 local gathered = { leases = {}, due = {}, active = {}, deadlines = {} }
 local hints = {}
-local sets, cards = {}, {}
+-- Whether this call has written to the feed.
+local fed = false
+-- Of sets: members by key, sizes before the call, and by how much they grow.
+local sets, cards, grown = {}, {}, {}
 
 -- Gathers one row of leases, due, active or deadlines; `score` false removes it. The last word on a job counts.
 local function row(set, id, score) gathered[set][id] = score end
@@ -51,25 +64,24 @@ local function row(set, id, score) gathered[set][id] = score end
 -- Gathers whether `id` belongs to the set at `key`; the last word counts. Unless it is `asked` of Redis, the first word is
 -- taken to change something.
 local function member(key, id, belongs, asked)
-  if not sets[key] then sets[key] = {} end
-  local known = sets[key][id]
-  if not known then
-    local before = not belongs
-    if asked then before = redis.call('SISMEMBER', key, id) == 1 end
-    known = { before = before }
-    sets[key][id] = known
+  local members = sets[key]
+  if not members then
+    members = {}
+    sets[key], grown[key] = members, 0
   end
-  known.belongs = belongs
+  local before = members[id]
+  if before == nil then
+    before = not belongs
+    if asked then before = redis.call('SISMEMBER', key, id) == 1 end
+  end
+  if belongs ~= before then grown[key] = grown[key] + (belongs and 1 or -1) end
+  members[id] = belongs
 end
 
 -- Size of the set at `key` with what is gathered.
 local function size(key)
   if not cards[key] then cards[key] = redis.call('SCARD', key) end
-  local count = cards[key]
-  for _, known in pairs(sets[key] or {}) do
-    count = count + (known.belongs and 1 or 0) - (known.before and 1 or 0)
-  end
-  return count
+  return cards[key] + (grown[key] or 0)
 end
 
 -- Gathers the end of a hint: acknowledged and deleted together, so that an inbox holds what waits and what runs.
@@ -107,35 +119,55 @@ local function flush()
   end
   for key, members in pairs(sets) do
     local gone, kept = {}, {}
-    for id, known in pairs(members) do
-      if known.belongs then kept[#kept + 1] = id else gone[#gone + 1] = id end
+    for id, belongs in pairs(members) do
+      if belongs then kept[#kept + 1] = id else gone[#gone + 1] = id end
     end
     if #gone > 0 then redis.call('SREM', key, unpack(gone)) end
     if #kept > 0 then redis.call('SADD', key, unpack(kept)) end
   end
-  hints, gathered, sets, cards = {}, { leases = {}, due = {}, active = {}, deadlines = {} }, {}, {}
+  if fed then redis.call('XTRIM', FEED, 'MAXLEN', '~', FEED_LENGTH) end
+  hints, gathered = {}, { leases = {}, due = {}, active = {}, deadlines = {} }
+  sets, cards, grown = {}, {}, {}
 end
 
-local function changed(job, names, texts, values, fields)
-  for index, name in ipairs(names) do
-    local value, before = job[name], values[index] or (index <= texts and '' or 0)
-    if index > texts then before = tonumber(before) end
-    if value ~= before then
+local function whole(number) return number % 1 == 0 and text_of[number] or tostring(number) end
+
+local function add_extra(job, fields)
+  for index, name in ipairs(EXTRA) do
+    local value = job[name]
+    if value ~= job.more[index] then
       fields[#fields + 1] = name
-      fields[#fields + 1] = name == 'percent' and tostring(value) or value
+      fields[#fields + 1] = index > EXTRA_TEXTS and text_of[value] or value
     end
   end
 end
 
--- Writes what changed since the job was read, and the given fields, in one command; after an event.
+-- Writes what changed since the job was read, and the given fields, in one command; after an event. A line for each field:
+-- a loop over their names costs the server as much as reading the job.
 local function write(job, ...)
-  local fields = { 'last_event', job.last_event, 'updated_at', NOW, ... }
-  changed(job, STORED, TEXTS, job.stored, fields)
-  if job.extra ~= '' then changed(job, EXTRA, EXTRA_TEXTS, job.more, fields) end
+  local stored, fields = job.stored, { 'rev', text_of[job.rev], 'last_event', job.last_event, 'updated_at', NOW_TEXT, ... }
+  local count = #fields
+  local function differs(name, value)
+    fields[count + 1], fields[count + 2], count = name, value, count + 2
+  end
+  if job.state ~= stored[1] then differs('state', job.state) end
+  if job.stage ~= stored[2] then differs('stage', job.stage) end
+  if job.lane ~= stored[3] then differs('lane', job.lane) end
+  if job.inbox ~= (stored[4] or '') then differs('inbox', job.inbox) end
+  if job.entry ~= (stored[5] or '') then differs('entry', job.entry) end
+  if job.fence ~= (stored[6] or '') then differs('fence', job.fence) end
+  if job.ended ~= (stored[7] or '') then differs('ended', job.ended) end
+  if job.reason ~= (stored[8] or '') then differs('reason', job.reason) end
+  if job.extra ~= (stored[9] or '') then differs('extra', job.extra) end
+  if job.takes ~= tonumber(stored[10] or 0) then differs('takes', text_of[job.takes]) end
+  if job.percent ~= tonumber(stored[11] or 0) then differs('percent', whole(job.percent)) end
+  if job.deadline ~= tonumber(stored[12] or 0) then differs('deadline', text_of[job.deadline]) end
+  if job.extra ~= '' then add_extra(job, fields) end
   if job.state == 'held' then
     fields[#fields + 1] = 'turn'
     fields[#fields + 1] = job.turn
   end
+  for _, given in ipairs(job.birth or NOTHING) do fields[#fields + 1] = given end
   redis.call('HSET', job.key, unpack(fields))
 end
 

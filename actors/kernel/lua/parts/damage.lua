@@ -18,32 +18,34 @@ local function quarantine(id, why)
   if parent then child_ended({ id = id, parent = parent, fence = '', percent = 0 }, 'failed') end
 end
 
-local NOTHING = {}
-
+-- Reads what only some jobs have; false where a number is none.
 local function read_extra(job)
   local values = redis.call('HMGET', job.key, unpack(EXTRA))
+  for index, name in ipairs(EXTRA) do
+    local value = values[index]
+    if index > EXTRA_TEXTS then value = tonumber(value or 0) end
+    if index > EXTRA_TEXTS and not value then return false end
+    job[name], values[index] = value or '', value or ''
+  end
   job.more = values
-  for index = 1, EXTRA_TEXTS do job[EXTRA[index]] = values[index] or '' end
-  job.children = tonumber(values[EXTRA_TEXTS + 1] or 0)
+  return true
 end
 
--- Reads one job, without its bodies; nil when it does not exist or was put aside just now. The values come in the order
--- of STORED; named one by one, since a table that is made in one piece costs the server two thirds of one that grows.
-local function read(id)
+-- Reads one job; nil when it does not exist or was put aside just now. `names` are STORED and what else is wanted, which
+-- is then in `stored` behind them. A line that names every field, since a table that is made in one piece costs the server
+-- two thirds of one that grows.
+local function read(id, names)
   local key = ROOT .. 'job:' .. id
-  local values = redis.pcall('HMGET', key, unpack(STORED))
+  local values = redis.pcall('HMGET', key, unpack(names or STORED))
   if values.err then return quarantine(id, values.err) end
   if not values[1] then return nil end
   if not KNOWN[values[1]] then return quarantine(id, 'no such state') end
-  local job = { id = id, key = key, stored = values, state = values[1], tenant = values[2] or '', kind = values[3] or '',
-    listed = values[4] or '', priority = values[5] or '', stage = values[6] or '', lane = values[7] or '',
-    inbox = values[8] or '', entry = values[9] or '', fence = values[10] or '', ended = values[11] or '',
-    cancel = values[12] or '', reason = values[13] or '', extra = values[14] or '', takes = tonumber(values[15] or 0),
-    attempt = tonumber(values[16] or 0), crashes = tonumber(values[17] or 0), rev = tonumber(values[18] or 0),
-    percent = tonumber(values[19] or 0), deadline = tonumber(values[20] or 0), more = NOTHING, parent = '', rescue = '',
-    pinned = '', on_child_failure = '', doomed = '', children = 0 }
-  if job.extra ~= '' then read_extra(job) end
-  if not (job.takes and job.attempt and job.crashes and job.rev and job.percent and job.deadline and job.children) then
+  local job = setmetatable({ id = id, key = key, stored = values, state = values[1], stage = values[2] or '',
+    lane = values[3] or '', inbox = values[4] or '', entry = values[5] or '', fence = values[6] or '', ended = values[7] or '',
+    reason = values[8] or '', extra = values[9] or '', takes = tonumber(values[10] or 0), percent = tonumber(values[11] or 0),
+    deadline = tonumber(values[12] or 0), rev = tonumber(values[13] or 0), tenant = values[14] or '', kind = values[15] or '',
+    listed = values[16] or '', priority = values[17] or '' }, ORDINARY)
+  if not (job.takes and job.percent and job.deadline and job.rev) or (job.extra ~= '' and not read_extra(job)) then
     return quarantine(id, 'a number is not one')
   end
   if job.deadline == 0 or job.tenant == '' then return quarantine(id, 'fields are missing') end

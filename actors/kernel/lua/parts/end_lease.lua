@@ -4,7 +4,7 @@ local parents = {}
 
 -- Whether the job is a child whose parent has ended or is gone.
 local function orphaned(job)
-  if job.parent == '' then return false end
+  if job.extra == '' or job.parent == '' then return false end
   if parents[job.parent] == nil then
     local state = redis.pcall('HGET', ROOT .. 'job:' .. job.parent, 'state')
     parents[job.parent] = type(state) == 'string' and not TERMINAL[state]
@@ -13,7 +13,7 @@ local function orphaned(job)
 end
 
 -- Whether the job must end whatever is asked: cancelled, a needed child failed, or its parent has ended.
-local function unwanted(job) return job.cancel ~= '' or job.doomed ~= '' or orphaned(job) end
+local function unwanted(job) return job.extra ~= '' and (job.cancel ~= '' or job.doomed ~= '' or orphaned(job)) end
 
 -- The standing of `verb` under `fence`:
 --   OK         the fence holds the job
@@ -32,14 +32,15 @@ local function standing(job, verb, fence)
   return 'FENCED'
 end
 
-local PRIORITIES = { high = true, normal = true, low = true }
-
 -- Whether its hint lies in a priority inbox, where it counts for its tenant's window.
-local function in_window(job) return PRIORITIES[string.match(job.inbox, '[^:]*$')] end
+local function in_window(job)
+  local inbox = job.inbox
+  return string.sub(inbox, -7) == ':normal' or string.sub(inbox, -5) == ':high' or string.sub(inbox, -4) == ':low'
+end
 
 -- The inboxes of one stage and lane together: where a window is counted and a worker is wide.
 local function queue_of(job) return job.stage .. ':' .. job.lane end
-local function ready_set(job) return ROOT .. 'ready:' .. queue_of(job) .. ':' .. job.tenant end
+local function ready_set(job) return ROOT .. 'ready:' .. job.stage .. ':' .. job.lane .. ':' .. job.tenant end
 local function slots(tenant) return ROOT .. 'run:' .. tenant end
 local function held_by(tenant) return ROOT .. 'hold:' .. tenant end
 
@@ -72,8 +73,8 @@ end
 
 local function has_slot(job)
   local gathered_slots = sets[slots(job.tenant)]
-  local known = gathered_slots and gathered_slots[job.id]
-  if known then return known.belongs end
+  local belongs = gathered_slots and gathered_slots[job.id]
+  if belongs ~= nil and gathered_slots then return belongs end
   return redis.call('SISMEMBER', slots(job.tenant), job.id) == 1
 end
 

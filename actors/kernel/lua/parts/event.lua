@@ -1,25 +1,25 @@
 -- Part `event`: one durable event, under one id, in the job's log and in the partition's feed.
 
+-- Appends to the feed: the tenant, and the event as the log has it, but without its id, which is the entry's. `flush` trims.
+local function feed(job, body)
+  if not fed and redis.call('EXISTS', FEED) == 0 then
+    -- A feed that was lost comes back under a new identity, so that no old cursor is taken for a place in it.
+    redis.call('SET', EPOCH, string.format('%x', NOW))
+  end
+  fed = true
+  return redis.call('XADD', FEED, '*', 'tenant', job.tenant, 'event', '{' .. body)
+end
+
 -- Appends event `kind` with the JSON object `data`. The caller writes rev and last_event (`write`) in its own HSET.
 -- An unlisted job (a chunk, a delivery) keeps its log and stays out of the feed. Returns the entry id.
 local function event(job, kind, data)
   job.rev = job.rev + 1
-  local entry
-  if job.listed == '1' then
-    local fields = { 'job', job.id, 'tenant', job.tenant, 'type', kind, 'rev', job.rev, 'at', NOW, 'data', data }
-    entry = redis.call('XADD', FEED, 'NOMKSTREAM', 'MAXLEN', '~', FEED_LENGTH, '*', unpack(fields))
-    if not entry then
-      -- A feed that was lost comes back under a new identity, so that no old cursor is taken for a place in it.
-      redis.call('SET', EPOCH, string.format('%x', NOW))
-      entry = redis.call('XADD', FEED, '*', unpack(fields))
-    end
-  else
-    entry = NOW .. '-' .. job.rev
-  end
+  local rev = text_of[job.rev]
+  local body = '"type":"' .. kind .. '","job":"' .. job.id .. '","rev":' .. rev .. ',"at":' .. NOW_TEXT .. ',"data":' .. data .. '}'
+  local entry = job.listed == '1' and feed(job, body) or NOW_TEXT .. '-' .. rev
   job.last_event = entry
   local log = ROOT .. 'log:' .. job.id
-  redis.call('RPUSH', log, '{"id":"' .. entry .. '","type":"' .. kind .. '","job":"' .. job.id .. '","rev":' .. job.rev
-    .. ',"at":' .. NOW .. ',"data":' .. data .. '}')
+  redis.call('RPUSH', log, '{"id":"' .. entry .. '",' .. body)
   if job.rev > LOG_LENGTH then redis.call('LTRIM', log, -LOG_LENGTH, -1) end
   return entry
 end
@@ -27,6 +27,6 @@ end
 -- Progress: never replayed, without an id, under the revision it was made in.
 local function pulse(job, progress, reason)
   if job.listed ~= '1' then return end
-  redis.call('XADD', PULSE, 'MAXLEN', '~', PULSE_LENGTH, '*', 'job', job.id, 'tenant', job.tenant, 'rev', job.rev,
-    'at', NOW, 'percent', tostring(job.percent), 'progress', progress, 'reason', reason)
+  redis.call('XADD', PULSE, 'MAXLEN', '~', PULSE_LENGTH, '*', 'job', job.id, 'tenant', job.tenant, 'rev', text_of[job.rev],
+    'at', NOW_TEXT, 'percent', tostring(job.percent), 'progress', progress, 'reason', reason)
 end

@@ -4,11 +4,13 @@ local DELIVERIES = 20
 -- Deliveries of one call after which a pass over rows stops; the rest is for the next call.
 local MANY_DELIVERIES = 200
 local deliveries = 0
+local hooks_of = {}
 
 -- One `notify` job per endpoint of the tenant that wants this event. A delivery is a job like others with budgets and
 -- a deadline of its own; it is unlisted, so it appears in no feed and creates no delivery itself.
 local function deliver(job, kind, data, entry)
-  local hooks = redis.call('HGETALL', ROOT .. 'hooks:' .. job.tenant)
+  local hooks = hooks_of[job.tenant] or redis.call('HGETALL', ROOT .. 'hooks:' .. job.tenant)
+  hooks_of[job.tenant] = hooks
   if #hooks == 0 then return end
   local epoch = redis.call('GET', EPOCH) or ''
   local envelope = '{"id":"' .. epoch .. '.' .. entry .. '","type":"' .. kind .. '","job":"' .. job.id .. '","rev":'
@@ -45,14 +47,14 @@ function finish(job, verb, state, kind, data, why, ...)
   end_lease(job, verb)
   leave_slot(job)
   row('active', job.id, false)
-  row('deadlines', job.id, NOW + RETENTION)
+  row('deadlines', job.id, text_of[NOW + RETENTION])
   local entry = event(job, kind, data)
   if job.listed == '1' then deliver(job, kind, data, entry) end
   if state == 'failed' then redis.call('HSET', job.key, 'grave', bury(job, why, data)) end
   if waited then redis.call('HSET', job.key, 'waited', 1) end
   job.state, job.reason = state, ''
   parents[job.id] = false
-  write(job, 'ended_at', NOW, ...)
+  write(job, 'ended_at', NOW_TEXT, ...)
   end_children(job)
   if job.parent ~= '' then apart(job.parent, child_ended, job, state) end
 end

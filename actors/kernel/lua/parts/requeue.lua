@@ -9,7 +9,7 @@ local function requeue(job, inbox)
   if hints[inbox] then hints[inbox][job.entry] = nil end
 end
 
-local function inbox_named(job, name) return 'in:' .. queue_of(job) .. ':' .. name end
+local function inbox_named(job, name) return 'in:' .. job.stage .. ':' .. job.lane .. ':' .. name end
 
 -- The inbox that stands beside the priorities for this job: of the quarantine worker it was replayed to, or `alone` when
 -- it has cost two workers; nil for most jobs.
