@@ -119,9 +119,9 @@ def _front(records: list[Record]) -> str:
     parts = [
         "# Benchmarks",
         (
-            "Written by `python -m bench --record`, which measures everything on this page again; `python -m bench install`"
-            " makes the environments of the other systems first. `python -m bench report` writes the page from the"
-            " recorded figures, and `reelway bench` shows the same on any machine."
+            "Written by `python -m bench --record`, which measures everything on this page again; `python -m bench"
+            " install` makes the environments of the other systems first. `python -m bench report` writes the page from"
+            " the recorded figures, and `reelway bench` shows the same on any machine."
         ),
         (
             "A cell is the median of the rounds, behind it the smallest and the largest round. Systems take turns in"
