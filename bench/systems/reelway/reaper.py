@@ -24,7 +24,8 @@ class Reaper:
         self._settings = settings
 
     async def __aenter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="reelway-bench-reaper-")
+        # There it goes with the reports where this process is killed.
+        self._folder = tempfile.TemporaryDirectory(prefix="reaper-", dir=Path(self._settings.report).parent)
         self._log = Path(self._folder.name) / "log"
         self._port = reaper.free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("REELWAY_")}
