@@ -23,6 +23,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of a job that was disturbed once."""
 
     starts: int
+    early: int
+    """Of these, how many beyond the first were before the disturbance: what takes a job that is merely long."""
     ends: int
     """How often its work ran to the end."""
     restarted_s: float | None
@@ -55,6 +57,7 @@ def outcome(course: Sequence[Moment]) -> Outcome:
     again = [each.at_s for each in starts if each.at_s > 0]
     return Outcome(
         starts=len(starts),
+        early=max(0, len(starts) - len(again) - 1),
         ends=len(ends),
         restarted_s=again[0] if again else None,
         # A job that a worker ran twice and ended once: the later start is the one that may have ended.

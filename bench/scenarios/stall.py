@@ -73,6 +73,9 @@ class Result(msgspec.Struct, frozen=True):
         failed = len(self.rounds) - len(self.said)
         if failed:
             yield f"did not run in {failed} of {len(self.rounds)} rounds"
+        early = [each.outcome.early for each in self.said]
+        if any(early):
+            yield f"of these begun again before the stall: {', '.join(map(str, early))}"
         gone = [each.gone for each in self.said if each.gone]
         if gone:
             yield f"workers that ended by themselves: {', '.join(map(str, gone))}"

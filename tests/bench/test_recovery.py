@@ -50,7 +50,7 @@ class TestCourse:
         assert recovered_s(course(said("started", 10.0, 101), said("started", 13.0, 999))) == pytest.approx(1.0)
 
     def test_a_quiet_stall(self) -> None:
-        assert outcome(course(said("started", 0.0, 101), said("finished", 40.0, 101))) == Outcome(1, 1, None, True)
+        assert outcome(course(said("started", 0.0, 101), said("finished", 40.0, 101))) == Outcome(1, 0, 1, None, True)
 
     def test_a_false_reclaim_whose_two_runs_reach_the_end(self) -> None:
         both = course(
@@ -59,15 +59,19 @@ class TestCourse:
             said("finished", 40.0, 101),
             said("finished", 62.0, 201),
         )
-        assert outcome(both) == Outcome(2, 2, 10.0, True)
+        assert outcome(both) == Outcome(2, 0, 2, 10.0, True)
 
     def test_a_false_reclaim_whose_first_run_was_cancelled(self) -> None:
         fenced = course(said("started", 0.0, 101), said("started", 22.0, 201), said("finished", 62.0, 201))
-        assert outcome(fenced) == Outcome(2, 1, 10.0, False)
+        assert outcome(fenced) == Outcome(2, 0, 1, 10.0, False)
 
     def test_the_same_worker_may_begin_again(self) -> None:
         again = course(said("started", 0.0, 101), said("started", 28.0, 101), said("finished", 68.0, 101))
-        assert outcome(again) == Outcome(2, 1, 16.0, True)
+        assert outcome(again) == Outcome(2, 0, 1, 16.0, True)
+
+    def test_a_job_that_is_merely_long_may_be_taken_away_before_the_stall(self) -> None:
+        long = course(said("started", 0.0, 101), said("started", 10.0, 201), said("finished", 40.0, 101))
+        assert outcome(long) == Outcome(2, 1, 1, None, True)
 
     def test_it_is_over_a_while_after_every_start_has_its_end(self) -> None:
         running = course(said("started", 0.0, 101))
@@ -121,19 +125,19 @@ class TestStall:
         return [stall.Result(OURS, "worker", (worker,)), stall.Result(OURS, "redis", (redis,))]
 
     def test_a_fenced_worker_and_a_patient_reaper(self) -> None:
-        fenced = stall.Said(Outcome(2, 1, 10.0, False), 0, "one, of start 2")
-        quiet = stall.Said(Outcome(1, 1, None, True), 0, "one, of start 1")
+        fenced = stall.Said(Outcome(2, 0, 1, 10.0, False), 0, "one, of start 2")
+        quiet = stall.Said(Outcome(1, 0, 1, None, True), 0, "one, of start 1")
         assert [each.met for each in stall.checks(self.results(fenced, quiet))] == [True, True]
         assert "Redis is stopped for 15 s: begun a second time by nobody." in stall.says(self.results(fenced, quiet))
 
     def test_what_breaks_the_promises(self) -> None:
-        first_counted = stall.Said(Outcome(2, 2, 10.0, True), 0, "one, of start 1")
-        reaped = stall.Said(Outcome(2, 1, 17.0, False), 0, "one, of start 2")
+        first_counted = stall.Said(Outcome(2, 0, 2, 10.0, True), 0, "one, of start 1")
+        reaped = stall.Said(Outcome(2, 0, 1, 17.0, False), 0, "one, of start 2")
         assert [each.met for each in stall.checks(self.results(first_counted, reaped))] == [False, False]
         assert [each.met for each in stall.checks(self.results(Failed("?"), Failed("?")))] == [False, False]
 
     def test_a_row_says_who_left(self) -> None:
-        gone = stall.Said(Outcome(1, 0, None, False), 2, stall.NOT_SAID)
+        gone = stall.Said(Outcome(1, 0, 0, None, False), 2, stall.NOT_SAID)
         row = stall.Result(other_system(), "redis", (gone, Failed("?"))).row()
         assert row.figures[0].note == "did not run in 1 of 2 rounds; workers that ended by themselves: 2"
         assert row.labels[-1] == "not said"
