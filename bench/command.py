@@ -61,8 +61,11 @@ def carry_out(options: argparse.Namespace) -> int:
         return _report(place)
     names = asked.names(words)
     context = asked.context(options)
-    signal.signal(signal.SIGTERM, _interrupt)
-    outcome = run(names, context, lambda made: record.keep(made, place.results) if options.record else None)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        outcome = run(names, context, lambda made: record.keep(made, place.results) if options.record else None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if options.record:
         _report(place)
     else:

@@ -141,7 +141,9 @@ def _checks(findings: Iterable[Finding]) -> str:
     if not rows:
         return ""
     missed = sum(not check.met for _, check in rows)
-    said = f"{len(rows) - missed} of {len(rows)} were met." if missed else f"All {len(rows)} were met."
+    said = f"{len(rows) - missed} of {len(rows)} were met."
+    if not missed:
+        said = f"All {len(rows)} were met." if len(rows) > 1 else "It was met."
     lines = ["## What was to be shown", "", said, "", "| scenario | what | wanted | found | |", "|---|---|---|---|---|"]
     lines += [
         _line([scenario, check.what, check.wanted, check.found, "met" if check.met else "**not met**"])
