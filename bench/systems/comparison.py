@@ -8,6 +8,8 @@ from bench.findings import Check, Figure, Plot, Row, Series, Table
 from bench.systems.measure import Measured
 from bench.systems.rounds import Results
 
+BUSY_PERCENT = 85
+"""Of a core: what is less busy than this waits for something else."""
 Rounds = Mapping[int, Measured]
 """Number of the round to its figures."""
 
@@ -109,7 +111,12 @@ def bound(rounds: Rounds) -> str:
     """What keeps a system from being faster, as far as its processes show it."""
     worker = statistics.median(each.worker_busy_percent for each in rounds.values())
     redis = statistics.median(each.redis_busy_percent for each in rounds.values())
-    said = f"its worker uses {worker:.0f} % of a core and Redis {redis:.0f} %"
-    if max(worker, redis) < 85:
+    return bound_of(worker, redis)
+
+
+def bound_of(worker_percent: float, redis_percent: float) -> str:
+    """The same from what both use of a core."""
+    said = f"its worker uses {worker_percent:.0f} % of a core and Redis {redis_percent:.0f} %"
+    if max(worker_percent, redis_percent) < BUSY_PERCENT:
         return f"{said}, so neither of them is the bound but the time between them"
-    return f"{said}, so the bound is {'the worker' if worker > redis else 'Redis'}"
+    return f"{said}, so the bound is {'the worker' if worker_percent > redis_percent else 'Redis'}"

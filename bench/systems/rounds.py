@@ -28,7 +28,7 @@ class Pace(msgspec.Struct, frozen=True):
     jobs: int
     """Of one round."""
     rate: float
-    """Jobs a second."""
+    """Jobs a second; 0 in a quick run."""
 
 
 def choose_count(rate: float, most: int) -> int:
@@ -55,15 +55,17 @@ def measure(context: Context, system: System, durability: Durability, mode: Work
 
 
 def warm_up(context: Context, system: System, mode: Work) -> Pace:
-    """Runs it until its speed is known. Not counted."""
-    jobs = QUICK[mode] if context.quick else FIRST_COUNT
+    """Runs it until its speed is known. Not counted, and left out of a quick run."""
+    if context.quick:
+        return Pace(QUICK[mode], 0.0)
+    jobs = FIRST_COUNT
     while True:
         measured = measure(context, system, context.durabilities[0], mode, jobs)
-        more = None if context.quick else following_count(jobs, measured, MOST[mode])
+        more = following_count(jobs, measured, MOST[mode])
         if more is None:
             break
         jobs = more
-    count = QUICK[mode] if context.quick else choose_count(measured.rate, MOST[mode])
+    count = choose_count(measured.rate, MOST[mode])
     context.say(f"{mode} warm-up {system.name}: {measured.rate:.0f}/s, {count} jobs a round")
     return Pace(count, measured.rate)
 

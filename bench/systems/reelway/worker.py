@@ -16,6 +16,7 @@ import uvloop
 
 from actors.kernel import Actor, ActorOptions, Done, Handler, Next, Partitions, RedisOptions, Task, end_tasks
 from bench.systems.process import Settings
+from bench.systems.reelway.batches import VARIANT, Batches
 from bench.systems.reelway.reaper import Reaper
 from bench.systems.reelway.situation import OPTIONS, Count, NoFailures, Report, read_settings, stages_of
 
@@ -76,7 +77,9 @@ async def main(settings: Settings) -> None:
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    count = Count(report, settings.jobs)
+    count, batches = Count(report, settings.jobs), Batches()
+    if settings.variant == VARIANT:
+        batches.count()
     options = ActorOptions(
         concurrency=settings.concurrency, stall_timeout_s=max(60.0, 2 * settings.sleep_s), drain_grace_s=0.0
     )
@@ -99,6 +102,8 @@ async def main(settings: Settings) -> None:
         report.say("ready", pid=os.getpid())
         await ending.wait()
         await end_tasks([counting])
+    if settings.variant == VARIANT:
+        batches.say(report)
 
 
 def _handlers(settings: Settings, report: Report, count: Count) -> list[Handler]:
