@@ -15,7 +15,7 @@ from actors.kernel import Keeper, KernelOptions, Partitions, RedisOptions, Submi
 from actors.kernel.keys import Priority
 from actors.kernel.scripts import text
 from bench import reaper
-from bench.pipeline import BODY
+from bench.bodies import SMALL
 from bench.sleeping_worker import STAGE
 
 WORKERS, SLOTS, REAPERS = 3, 4, 2
@@ -86,7 +86,7 @@ class Yard:
         async def send() -> None:
             for number in numbers:
                 body = msgspec.json.encode(stage_s)
-                submission = Submission(tenant=tenant(number), stage=STAGE, spec=BODY, input=body, priority=priority)
+                submission = Submission(tenant=tenant(number), stage=STAGE, spec=SMALL, input=body, priority=priority)
                 await self._submitter.submit(submission)
 
         await asyncio.gather(*(send() for _ in range(16)))
