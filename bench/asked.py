@@ -131,6 +131,6 @@ def _systems(wanted: str | None, found: Path) -> tuple[str, ...]:
             raise Refused(
                 "SYSTEM_NOT_INSTALLED",
                 f"{name} is not installed in {found}.",
-                f"Install it with `reelway bench install {name}`.",
+                f"Install it with `reelway bench install {name}`, with the same --environments if you name them.",
             )
     return (OURS, *(name for name in dict.fromkeys(chosen) if name != OURS))

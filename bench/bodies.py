@@ -23,6 +23,8 @@ PROBE = {"container": "mov,mp4,m4a,3gp,3g2,mj2", "duration_s": 3.0, "size_bytes"
 RENDITION = {"path": OUTPUT_PATH, **OUTPUT}
 
 encode = msgspec.json.encode
+SMALL = b'{"source":"https://media.example/clip.mp4","format":"mp3","quality":"192k"}'
+"""Of jobs whose content does not matter."""
 SPEC = encode(
     {"source": f"upload:{UPLOAD}", "format": "mp3", "quality": None, "name": None, "tags": [], "cache": "use"}
 )

@@ -61,8 +61,11 @@ def carry_out(options: argparse.Namespace) -> int:
         return _report(place)
     names = asked.names(words)
     context = asked.context(options)
-    signal.signal(signal.SIGTERM, _interrupt)
-    outcome = run(names, context, lambda made: record.keep(made, place.results) if options.record else None)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        outcome = run(names, context, lambda made: record.keep(made, place.results) if options.record else None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if options.record:
         _report(place)
     else:
@@ -119,12 +122,12 @@ def _report(place: Place) -> int:
 def _hand_out(records: Iterable[Record], options: argparse.Namespace) -> None:
     made = list(records)
     if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+        options.json.write_text(record.pretty(msgspec.to_builtins(made)) + "\n", "utf-8")
     if options.markdown is not None:
         beside = options.markdown.with_suffix("")
         report.write(made, Place(options.markdown.parent, options.markdown, beside))
     elif made:
-        sys.stdout.write(report.page(made, (), "", plain=True))
+        sys.stdout.write(report.page(made, plain=True))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -11,8 +11,8 @@ from actors.kernel import Beat, Child, Commit, Fail, Grant, KernelOptions, Redis
 from actors.kernel.scripts import text
 from bench.bodies import COMPLETED, ERROR, INPUTS, PROGRESS, REFS, RESULT, SPEC
 from bench.house import INBOXES, LEASE_S, PARTITION, WIDTH, House
-from bench.pipeline import STAGES
 
+STAGES = tuple(INPUTS)
 STATES = ("queued", "held", "running", "delayed", "waiting child", "completed", "failed")
 FAMILY = 500
 """Children of one parent."""

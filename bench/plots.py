@@ -56,8 +56,6 @@ def draw_all(plots: Iterable[Plot], folder: Path) -> set[str]:
 def draw(plot: Plot, path: Path, **options: Any) -> None:
     """One picture; its ending says of what kind. Needs matplotlib."""
     import matplotlib as mpl
-
-    mpl.use("svg")
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
@@ -94,10 +92,15 @@ def _bars(plot: Plot, axes: Any) -> None:
         places = [names.index(str(x)) + (number - (count - 1) / 2) * share for x in series.x]
         colours = [_colour(str(x) if count == 1 else series.name, number) for x in series.x]
         bars = axes.barh if sideways else axes.bar
-        error = {"xerr" if sideways else "yerr": _reach(series), "error_kw": {"ecolor": TEXT, "lw": 1, "capsize": 2}}
-        bars(places, series.y, share * 0.92, color=colours, label=series.name, **(error if series.low else {}))
+        bars(places, series.y, share * 0.92, color=colours, label=series.name)
+        if series.low:
+            ends = (series.y, places) if sideways else (places, series.y)
+            reach = {"xerr" if sideways else "yerr": _reach(series)}
+            axes.errorbar(*ends, **reach, fmt="none", ecolor=TEXT, elinewidth=1, capsize=2)
     if sideways:
         axes.set_yticks(range(len(names)), names)
+        for label in axes.get_yticklabels():
+            label.set_fontweight("bold" if _is_ours(label.get_text()) else "normal")
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
     else:
@@ -117,7 +120,9 @@ def _percentiles(plot: Plot, axes: Any) -> None:
         return _towards_hundred(percent) if percent < 100 else beyond
 
     _curves(plot, axes, lambda series: [place(float(x)) for x in series.x])
-    ticks = [x for x in (0.0, 50.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0) if seen[0] <= x <= seen[-1]]
+    last = max((x for x in seen if x < 100), default=0.0)
+    ticks = [x for x in (0.0, 50.0, 90.0, 95.0, 99.0, 99.9, 99.99) if seen[0] <= x <= last]
+    ticks += [100.0] if seen[-1] == 100 else []
     axes.set_xticks([place(x) for x in ticks], ["max" if x == 100 else f"{x:g}" for x in ticks])
 
 
@@ -160,13 +165,15 @@ def _label(plot: Plot, axes: Any, *, sideways: bool) -> None:
     axes.set_title(plot.title, loc="left")
     axes.set_xlabel(plot.y_label if sideways else plot.x_label)
     axes.set_ylabel(plot.x_label if sideways else plot.y_label)
-    if not (plot.log_y and sideways) and not plot.log_y:
-        _group_thousands(axes.xaxis if sideways else axes.yaxis)
+    _write_plainly(axes.xaxis if sideways else axes.yaxis)
+    if plot.kind == "lines":
+        _write_plainly(axes.xaxis)
     if len(plot.series) > 1:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _group_thousands(axis: Any) -> None:
+def _write_plainly(axis: Any) -> None:
+    """Numbers as people write them, on an axis of powers too."""
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{NO-BREAK SPACE}")))

@@ -1,7 +1,9 @@
 """What is kept of a run: the finding of each scenario with everything a reader needs to judge it, one file each."""
 
 import datetime
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -11,6 +13,8 @@ from bench.findings import Finding
 from bench.machine import Machine, Watch
 
 ROOT = Path(__file__).resolve().parents[1]
+LINE = 160
+"""Longest line of a file of results, if it can be broken."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +24,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     date: str
     """Day of the run, UTC."""
-    seconds: float
+    seconds: float | None = None
+    """None: not recorded, as the two at the end."""
     rounds: int
     quick: bool
     seed: int
@@ -28,9 +33,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     redis: str
     versions: dict[str, dict[str, str]]
     """By system: what its environment holds."""
-    steal_percent: float
+    steal_percent: float | None = None
     """Processor time that the host took away during the scenario, of all cores."""
-    other_percent: float
+    other_percent: float | None = None
     """Processor time of other programs during the scenario, of one core."""
 
 
@@ -85,7 +90,19 @@ def keep(record: Record, results: Path) -> None:
     """Replaces what was kept of this scenario."""
     results.mkdir(parents=True, exist_ok=True)
     path = results / f"{record.finding.scenario}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+    path.write_text(pretty(msgspec.to_builtins(record)) + "\n", "utf-8")
+
+
+def pretty(value: Any, indent: int = 0) -> str:
+    """JSON in which whatever fits on a line is on one, so that a changed figure is a changed line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if indent + len(line) <= LINE or not value or not isinstance(value, (dict, list, tuple)):
+        return line
+    inner, outer = " " * (indent + 2), " " * indent
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {pretty(each, indent + 2)}" for key, each in value.items()]
+        return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{outer}}}"
+    return "[\n" + ",\n".join(inner + pretty(each, indent + 2) for each in value) + f"\n{outer}]"
 
 
 def kept(results: Path) -> list[Record]:

@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterable
 from bench import plots
 from bench.findings import Figure, Finding, Row, Table
 from bench.machine import Machine
+from bench.page import write_section
 from bench.record import Place, Record
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Between groups of digits: a number stays on one line."""
 NOTHING = "–"
-ELSEWHERE = {"transitions": "The table is long: it is in [operations.md](operations.md#what-the-transitions-cost)."}
-"""Scenarios whose tables have a place on another page."""
+ELSEWHERE = {"transitions": "operations.md"}
+"""Scenarios whose tables have a place on another page beside this one, between two comments."""
 NO_PICTURES = "Pictures are left out: they are drawn by matplotlib, which `pip install 'reelway[bench]'` brings."
 QUICK = "**This was a quick run: the smallest sizes, once. It shows that the bench works; its figures mean nothing.**"
 
@@ -20,11 +21,41 @@ def write(records: Iterable[Record], place: Place) -> None:
     """Draws the pictures and writes the page."""
     made = list(records)
     drawn = plots.draw_all((plot for each in made for plot in each.finding.plots), place.pictures)
-    place.page.write_text(page(made, drawn, place.link), "utf-8")
+    elsewhere = set()
+    for each in made:
+        name = each.finding.scenario
+        other = place.page.with_name(ELSEWHERE.get(name, place.page.name))
+        if other != place.page and other.exists():
+            write_section(other, *marks(name), inserted(each))
+            elsewhere.add(name)
+    place.page.parent.mkdir(parents=True, exist_ok=True)
+    place.page.write_text(page(made, drawn, place.link, elsewhere), "utf-8")
 
 
-def page(records: Iterable[Record], pictures: Collection[str], link: str, *, plain: bool = False) -> str:
-    """The whole page. `pictures`: names of the plots that were drawn; `link`: their folder; `plain`: without."""
+def marks(name: str) -> tuple[str, str]:
+    """The comments on another page between which a scenario's tables are."""
+    return f"<!-- {name}: written by python -m bench {name} --record -->", f"<!-- /{name} -->"
+
+
+def inserted(record: Record) -> str:
+    """What another page shows between the marks."""
+    tables = (_rows(table) for table in record.finding.tables)
+    return "\n\n".join([f"{_facts([record])} {_run(record)}", *tables]) + "\n"
+
+
+def page(
+    records: Iterable[Record],
+    pictures: Collection[str] = (),
+    link: str = "",
+    elsewhere: Collection[str] = (),
+    *,
+    plain: bool = False,
+) -> str:
+    """The whole page.
+
+    `pictures`: names of the plots that were drawn, in the folder `link`; `plain`: none are wanted. `elsewhere`:
+    scenarios whose tables are on another page.
+    """
     made = list(records)
     parts = [_front(made)]
     if any(each.quick for each in made):
@@ -32,16 +63,16 @@ def page(records: Iterable[Record], pictures: Collection[str], link: str, *, pla
     if not plain and not pictures and any(each.finding.plots for each in made):
         parts.append(NO_PICTURES)
     parts.append(_checks(each.finding for each in made))
-    parts += [section(each, pictures, link) for each in made]
+    parts += [section(each, pictures, link, elsewhere) for each in made]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def section(record: Record, pictures: Collection[str], link: str) -> str:
+def section(record: Record, pictures: Collection[str], link: str, elsewhere: Collection[str] = ()) -> str:
     """One scenario."""
     finding = record.finding
     parts = [f"## {finding.title}", finding.how.strip()]
-    if finding.scenario in ELSEWHERE:
-        parts.append(ELSEWHERE[finding.scenario])
+    if finding.scenario in elsewhere:
+        parts.append(f"The table is in [{ELSEWHERE[finding.scenario]}]({ELSEWHERE[finding.scenario]}).")
     else:
         parts += [_table(table) for table in finding.tables]
     parts += [f"![{plot.title}]({link}/{plot.name}.svg)" for plot in finding.plots if plot.name in pictures]
@@ -75,10 +106,14 @@ def cell(figure: Figure, *, with_unit: bool = False) -> str:
 
 
 def _table(table: Table) -> str:
+    return f"### {table.title}\n\n{_rows(table)}"
+
+
+def _rows(table: Table) -> str:
     units = [_unit(table, number) for number in range(len(table.columns))]
     heads = [*table.labels, *(_head(name, unit) for name, unit in zip(table.columns, units, strict=True))]
     align = ["---"] * len(table.labels) + ["---:"] * len(table.columns)
-    lines = [f"### {table.title}", "", _line(heads), f"|{'|'.join(align)}|"]
+    lines = [_line(heads), f"|{'|'.join(align)}|"]
     lines += [_line([*row.labels, *_cells(row, units)]) for row in table.rows]
     return "\n".join(lines)
 
@@ -106,7 +141,9 @@ def _checks(findings: Iterable[Finding]) -> str:
     if not rows:
         return ""
     missed = sum(not check.met for _, check in rows)
-    said = f"{len(rows) - missed} of {len(rows)} were met." if missed else f"All {len(rows)} were met."
+    said = f"{len(rows) - missed} of {len(rows)} were met."
+    if not missed:
+        said = f"All {len(rows)} were met." if len(rows) > 1 else "It was met."
     lines = ["## What was to be shown", "", said, "", "| scenario | what | wanted | found | |", "|---|---|---|---|---|"]
     lines += [
         _line([scenario, check.what, check.wanted, check.found, "met" if check.met else "**not met**"])
@@ -119,9 +156,9 @@ def _front(records: list[Record]) -> str:
     parts = [
         "# Benchmarks",
         (
-            "Written by `python -m bench --record`, which measures everything on this page again; `python -m bench install`"
-            " makes the environments of the other systems first. `python -m bench report` writes the page from the"
-            " recorded figures, and `reelway bench` shows the same on any machine."
+            "Written by `python -m bench --record`, which measures everything on this page again; `python -m bench"
+            " install` makes the environments of the other systems first. `python -m bench report` writes the page from"
+            " the recorded figures, and `reelway bench` shows the same on any machine."
         ),
         (
             "A cell is the median of the rounds, behind it the smallest and the largest round. Systems take turns in"
@@ -149,8 +186,15 @@ def _machine(machine: Machine) -> str:
 
 
 def _run(record: Record) -> str:
-    return (
-        f"`reelway bench {record.finding.scenario}`: {record.date}, rounds asked for: {record.rounds}, seed"
-        f" {record.seed}, {number(record.seconds)} s, load at start {record.machine.load_at_start:g}, steal"
-        f" {record.steal_percent:g} %, other programs {record.other_percent:g} % of a core."
-    )
+    parts = [
+        f"`reelway bench {record.finding.scenario}`: {record.date}, rounds asked for: {record.rounds}",
+        f"seed {record.seed}",
+        f"load at start {record.machine.load_at_start:g}",
+    ]
+    if record.seconds is not None:
+        parts.append(f"{number(record.seconds)} s")
+    if record.steal_percent is not None:
+        parts.append(f"steal {record.steal_percent:g} %")
+    if record.other_percent is not None:
+        parts.append(f"other programs {record.other_percent:g} % of a core")
+    return f"{', '.join(parts)}."

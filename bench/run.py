@@ -55,7 +55,7 @@ def _one(name: str, context: Context, redis: str, versions: dict[str, dict[str, 
 
 
 def _tell(made: Record, context: Context) -> None:
-    context.say(f"{made.finding.scenario}: {made.seconds:.0f} s, steal {made.steal_percent:g} %")
+    context.say(f"{made.finding.scenario}: {made.seconds or 0:.0f} s, steal {made.steal_percent or 0:g} %")
     for check in made.finding.checks:
         verdict = "met" if check.met else "NOT MET"
         context.say(f"  {verdict}: {check.what}: {check.found} (wanted: {check.wanted})")

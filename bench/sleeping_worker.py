@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 from actors.kernel import Actor, ActorOptions, Done, KernelOptions, Partitions, RedisOptions, Task
-from bench.pipeline import RESULT, NoFailures
+from bench.systems.reelway.situation import NoFailures
 
 STAGE = "sleep"
 
@@ -25,7 +25,7 @@ class Sleep:
 
     async def handle(self, task: Task) -> Done:
         await asyncio.sleep(msgspec.json.decode(task.input, type=float))
-        return Done(RESULT)
+        return Done(b'{"outputs":[]}')
 
 
 async def main(url: str, slots: int) -> None:

@@ -4,11 +4,8 @@ import asyncio
 import itertools
 import os
 import random
-import re
-import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,7 +14,8 @@ import msgspec
 from actors.kernel import Keeper, KernelOptions, Partitions, RedisOptions, Submission, Submitter, connect, read_job
 from actors.kernel.keys import Priority
 from actors.kernel.scripts import text
-from bench.pipeline import BODY
+from bench import reaper
+from bench.bodies import SMALL
 from bench.sleeping_worker import STAGE
 
 WORKERS, SLOTS, REAPERS = 3, 4, 2
@@ -30,15 +28,6 @@ CROWD_JOBS = 4
 TENANT = "measured"
 POLL_S = 0.02
 PATIENCE_S = 90.0
-REAPER = """
-from actors import run
-from actors.logging import configure
-from actors.settings import load
-settings = load()
-configure(settings.logging, "reaper")
-run.run(run.serve(run.build_services(["reaper"], settings), settings, lambda: print("ready", flush=True)))
-"""
-WATCHING = re.compile(r"^reelway_reaper_watching 1\.0$", re.MULTILINE)
 Process = asyncio.subprocess.Process
 
 
@@ -63,19 +52,23 @@ class Yard:
         self._keeper = Keeper(self._client, self._partitions, KernelOptions())
         self._workers: dict[str, Process] = {}
         """Worker name to its process."""
-        self._reapers: list[Process] = []
+        self._processes: list[Process] = []
         self._tenants = itertools.count()
         self._ports: list[int] = []
 
     async def start(self) -> None:
-        await asyncio.gather(
-            *(self._start_worker() for _ in range(WORKERS)), *(self._start_reaper() for _ in range(REAPERS))
-        )
+        async with asyncio.TaskGroup() as starting:
+            for _ in range(WORKERS):
+                starting.create_task(self._start_worker())
+            for _ in range(REAPERS):
+                starting.create_task(self._start_reaper())
 
     async def stop(self) -> None:
-        for process in [*self._workers.values(), *self._reapers]:
-            process.kill()
-            await process.wait()
+        """Ends every process, those too that were only about to be ready."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         await self._client.aclose()
 
     async def set_limit(self, limit: int) -> None:
@@ -93,7 +86,7 @@ class Yard:
         async def send() -> None:
             for number in numbers:
                 body = msgspec.json.encode(stage_s)
-                submission = Submission(tenant=tenant(number), stage=STAGE, spec=BODY, input=body, priority=priority)
+                submission = Submission(tenant=tenant(number), stage=STAGE, spec=SMALL, input=body, priority=priority)
                 await self._submitter.submit(submission)
 
         await asyncio.gather(*(send() for _ in range(16)))
@@ -108,7 +101,7 @@ class Yard:
 
     async def until_reapers_may_reap(self) -> None:
         for port in self._ports:
-            await _until(lambda port=port: asyncio.to_thread(_is_watching, port), "the reapers do not watch")  # type: ignore[misc]
+            await _until(lambda port=port: asyncio.to_thread(reaper.may_reap, port), "the reapers do not watch")  # type: ignore[misc]
 
     async def kill_one(self, stage_s: float) -> list[float]:
         """Kills a worker that holds jobs for the first time; returns how long each of them stood still, in seconds."""
@@ -124,9 +117,9 @@ class Yard:
         victim.kill()
         await victim.wait()
         lost = [held for owner, held in await self._held() if owner == name]
-        replacing = asyncio.create_task(self._start_worker())
-        standstills_s = [(await self._restarted_ms(each) - killed_ms) / 1000 for each in lost]
-        await replacing
+        async with asyncio.TaskGroup() as replacing:
+            replacing.create_task(self._start_worker())
+            standstills_s = [(await self._restarted_ms(each) - killed_ms) / 1000 for each in lost]
         for each in lost:
             # Twice lost it would wait for a worker of its own, which is another case.
             await self._submitter.cancel(each.job, "benchmark")
@@ -173,16 +166,9 @@ class Yard:
         self._workers[said.split()[1]] = process
 
     async def _start_reaper(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        environ = {
-            "REELWAY_REDIS_URL": self._url,
-            "REELWAY_PARTITIONS": "1",
-            "REELWAY_DATA_DIR": str(self._folder),
-            "REELWAY_METRICS_PORT": str(port),
-        }
-        process, _ = await self._spawn(["-c", REAPER], environ)
-        self._reapers.append(process)
+        port = reaper.free_port()
+        environ = reaper.environ(self._url, str(self._folder), port)
+        await self._spawn(["-c", reaper.PROGRAM], environ)
         self._ports.append(port)
 
     async def _spawn(self, arguments: list[str], environ: dict[str, str]) -> tuple[Process, str]:
@@ -191,6 +177,7 @@ class Yard:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, env=kept | environ, stdout=asyncio.subprocess.PIPE, stderr=log
             )
+        self._processes.append(process)
         assert process.stdout is not None
         said = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).decode()
         if not said.startswith("ready"):
@@ -204,8 +191,3 @@ async def _until(condition: Callable[[], Awaitable[bool]], why: str) -> None:
         if time.monotonic() > gives_up_at:
             raise RuntimeError(why)
         await asyncio.sleep(POLL_S)
-
-
-def _is_watching(port: int) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5.0) as response:
-        return WATCHING.search(response.read().decode()) is not None

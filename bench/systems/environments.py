@@ -14,9 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench.systems.system import INSIDE, System
+from bench.systems.system import FOLDER, INSIDE, System
 
 MARK = "reelway-bench.json"
+OURS = FOLDER.parents[1]
+"""What `bench` is imported from."""
 REQUIREMENTS = {"python": "requirements.txt", "node": "package.json"}
 BESIDE = ("redis", "hiredis", "uvloop", "coredis", "ioredis")
 """Named with a system's versions wherever they are installed, asked for or not: the figures depend on them."""
@@ -117,7 +119,9 @@ def variables(system: System, environments: Path) -> dict[str, str]:
     """The environment variables of the system's processes."""
     inherited = _inherited()
     if system.language == "this":
-        return dict(os.environ)
+        # The working folder is the system's own, so a checkout that is not installed would not find itself.
+        paths = [str(OURS), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     folder = where(system, environments)
     if system.language == "node":
         # `require` follows NODE_PATH, `import` does not.

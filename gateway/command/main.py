@@ -28,7 +28,10 @@ COMMANDS = {
     "resume": "take work at a stage again",
     "doctor": "check this installation",
     "run": "run roles of a cluster in this process",
+    "bench": "measure what an installation does and costs, next to other systems",
 }
+OWN_ARGUMENTS = frozenset({"bench"})
+"""Subcommands without the common arguments: `--json` names a file there, and there is no data directory."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,10 +76,11 @@ def _run(words: Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name == wanted:
-            from gateway.command.arguments import add_common
-
-            add_common(subparser)
             module = importlib.import_module(f"gateway.command.{name}")
+            if name not in OWN_ARGUMENTS:
+                from gateway.command.arguments import add_common
+
+                add_common(subparser)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(words)

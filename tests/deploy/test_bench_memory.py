@@ -1,8 +1,5 @@
-"""After its retention a job leaves nothing in Redis; the page shows the committed figures."""
+"""After its retention a job leaves nothing in Redis."""
 
-import msgspec
-
-from bench.memory import PAGE, RESULT, Report, markdown
 from bench.memory_states import Measurement
 
 SLACK_BYTES = 200_000
@@ -17,9 +14,3 @@ async def test_nothing_of_finished_jobs_is_left_after_retention(redis_url: str) 
     assert (left.job_keys, left.other_bytes) == (0, 0)
     assert left.full_bytes - left.base_bytes > 500 * 2_000
     assert left.rest_bytes - left.base_bytes < left.feed_bytes + left.inbox_bytes + SLACK_BYTES
-
-
-def test_the_page_shows_the_committed_figures_of_memory() -> None:
-    report = msgspec.json.decode(RESULT.read_bytes(), type=Report)
-    assert markdown(report) in PAGE.read_text("utf-8")
-    assert {server.left.job_keys for server in report.servers} == {0}

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.kernel import RedisOptions, connect
+from bench.bodies import SMALL
 from bench.house import House
 from bench.meter import Cost, Meter
-from bench.pipeline import BODY
 from bench.server import AS_SHIPPED
 from tests.conftest import RedisServer
 from tests.kernel.situations import (
@@ -55,7 +55,7 @@ async def house(own_redis_server: RedisServer) -> AsyncIterator[House]:
     await client.config_set("appendonly", "no")
     for name, value in zip(AS_SHIPPED[::2], AS_SHIPPED[1::2], strict=True):
         await client.config_set(name.removeprefix("--"), value)
-    installation = House(client, spec=BODY, body=BODY)
+    installation = House(client, spec=SMALL, body=SMALL)
     await installation.load()
     yield installation
     await client.aclose()

@@ -1,29 +1,29 @@
 """How many commands and keys every transition takes is recorded, so that a change of it is deliberate."""
 
-import msgspec
-
-from bench.transitions import PAGE, RESULT, Report, Row, count, markdown
+from bench.findings import Table
+from bench.record import CHECKOUT, kept
+from bench.scenarios.transitions import COMMANDS, KEYS, count
 
 Counts = dict[str, tuple[int, int]]
 
 
-def counts(rows: list[Row]) -> Counts:
+def counts(table: Table) -> Counts:
     """Commands and keys, by verb, case and items."""
+    commands, keys = table.columns.index(COMMANDS), table.columns.index(KEYS)
     return {
-        f"{row.verb}, {row.what}, {each.items} in a call": (each.commands, each.keys)
-        for row in rows
-        for each in row.figures
+        f"{', '.join(row.labels)} in a call": (
+            round(row.figures[commands].median),
+            round(row.figures[keys].median),
+        )
+        for row in table.rows
     }
 
 
-def recorded() -> Report:
-    return msgspec.json.decode(RESULT.read_bytes(), type=Report)
+def recorded() -> Table:
+    (record,) = (each for each in kept(CHECKOUT.results) if each.finding.scenario == "transitions")
+    return record.finding.tables[0]
 
 
 def test_no_transition_takes_more_commands_than_was_recorded(redis_url: str) -> None:
-    """`python -m bench.transitions --record` records them anew, for a change that is worth it."""
-    assert counts(count(redis_url)) == counts(recorded().rows)
-
-
-def test_the_page_shows_the_recorded_costs() -> None:
-    assert markdown(recorded()) in PAGE.read_text("utf-8")
+    """`python -m bench transitions --record` records them anew, for a change that is worth it."""
+    assert counts(count(redis_url)) == counts(recorded())

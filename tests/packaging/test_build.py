@@ -84,11 +84,12 @@ def test_the_wheel_holds_the_data_files_and_the_command(tmp_path: Path, no_cargo
         inside = set(archive.namelist())
         entry_points = archive.read("reelway-0.1.0.dist-info/entry_points.txt").decode()
     data = [ROOT / "actors" / "media" / "errors.toml", *(ROOT / "actors" / "kernel" / "lua").rglob("*.lua")]
+    data += (ROOT / "bench" / "systems").glob("*/system.toml")
     assert len(data) > 10
     assert {path.relative_to(ROOT).as_posix() for path in data} <= inside
     assert "reelway = gateway.command.main:main" in entry_points
     folders = {name.split("/")[0] for name in inside}
-    assert folders == {"actors", "gateway", "reelway-0.1.0.dist-info"}
+    assert folders == {"actors", "bench", "gateway", "reelway-0.1.0.dist-info"}
 
 
 @pytest.mark.heavy
