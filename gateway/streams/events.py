@@ -141,18 +141,30 @@ def event_data(kind: str, job: str, data: bytes) -> bytes:
     return msgspec.json.format(data, indent=-1) if b"\n" in data else data
 
 
+class _FeedBody(msgspec.Struct, frozen=True):
+    """What a feed entry holds: the event as in the job's log, without its id."""
+
+    type: str
+    job: str
+    rev: int
+    at: int
+    data: msgspec.Raw
+
+
 def read_event(partition: str, epoch: str, entry: bytes, fields: Mapping[bytes, bytes]) -> Event:
-    """An entry of the feed. Raises KeyError or ValueError when it is none."""
+    """An entry of the feed: the tenant's name and the event. Raises ValueError when it is none."""
+    ((tenant, written),) = fields.items()
+    body = msgspec.json.decode(written, type=_FeedBody)
     return Event(
         partition=partition,
         epoch=epoch,
         entry=entry.decode(),
-        type=fields[b"type"].decode(),
-        job=fields[b"job"].decode(),
-        tenant=fields[b"tenant"].decode(),
-        rev=int(fields[b"rev"]),
-        at_ms=int(fields[b"at"]),
-        data=fields[b"data"],
+        type=body.type,
+        job=body.job,
+        tenant=tenant.decode(),
+        rev=body.rev,
+        at_ms=body.at,
+        data=bytes(body.data),
     )
 
 

@@ -279,7 +279,7 @@ async def test_returned_work_is_started_first(house: Installation) -> None:
 async def test_nothing_is_taken_beside_a_suspect(house: Installation) -> None:
     """It has cost two workers; what ran beside it would be charged with the third."""
     suspect = await house.submit()
-    await house.client.hset(house.keys.job(suspect), "crashes", 1)
+    await house.client.hset(house.keys.job(suspect), mapping={"crashes": 1, "extra": 1})
     await Hands(house).take_one()
     assert await lose_leases(house, suspect) == {suspect: "requeued"}
     go_on, started = asyncio.Event(), asyncio.Event()

@@ -67,7 +67,7 @@ async def _complete(home: Home) -> None:
 
 
 async def _crash_out(home: Home) -> None:
-    await home.house.client.hset(home.house.keys.job(home.job), "crashes", 2)
+    await home.house.client.hset(home.house.keys.job(home.job), mapping={"crashes": 2, "extra": 1})
     assert await lose_leases(home.house, home.job) == {home.job: "failed"}
 
 

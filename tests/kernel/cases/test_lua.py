@@ -87,7 +87,7 @@ async def _break_to_text(house: Installation, job: str) -> None:
 
 
 async def _break_number(house: Installation, job: str) -> None:
-    await house.client.hset(house.keys.job(job), "attempt", "many")
+    await house.client.hset(house.keys.job(job), mapping={"attempt": "many", "extra": 1})
 
 
 async def _break_state(house: Installation, job: str) -> None:

@@ -189,7 +189,7 @@ async def test_a_job_that_spent_its_crashes_accepts_no_late_word(house: Installa
     hands = Hands(house)
     job = await house.submit()
     grant = await hands.take_one()
-    await house.client.hset(house.keys.job(job), "crashes", house.options.crash_budget - 1)
+    await house.client.hset(house.keys.job(job), mapping={"crashes": house.options.crash_budget - 1, "extra": 1})
     assert await lose_leases(house, job) == {job: "failed"}
     after = await house.read(job)
     if word == "beat":

@@ -154,7 +154,7 @@ def test_case_18_no_script_trims_an_inbox() -> None:
     for path in sorted(LUA.rglob("*.lua")):
         for line in path.read_text("utf-8").splitlines():
             if trimming.search(line):
-                assert re.search(r"'XADD', (?:FEED|PULSE)\b", line), f"{path.name}: {line.strip()}"
+                assert re.search(r"'X(?:ADD|TRIM)', (?:FEED|PULSE)\b", line), f"{path.name}: {line.strip()}"
 
 
 async def test_case_18_what_waits_for_long_is_all_still_there(house: Installation) -> None:

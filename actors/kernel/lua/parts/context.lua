@@ -147,21 +147,18 @@ end
 local function write(job, ...)
   local stored, fields = job.stored, { 'rev', text_of[job.rev], 'last_event', job.last_event, 'updated_at', NOW_TEXT, ... }
   local count = #fields
-  local function differs(name, value)
-    fields[count + 1], fields[count + 2], count = name, value, count + 2
-  end
-  if job.state ~= stored[1] then differs('state', job.state) end
-  if job.stage ~= stored[2] then differs('stage', job.stage) end
-  if job.lane ~= stored[3] then differs('lane', job.lane) end
-  if job.inbox ~= (stored[4] or '') then differs('inbox', job.inbox) end
-  if job.entry ~= (stored[5] or '') then differs('entry', job.entry) end
-  if job.fence ~= (stored[6] or '') then differs('fence', job.fence) end
-  if job.ended ~= (stored[7] or '') then differs('ended', job.ended) end
-  if job.reason ~= (stored[8] or '') then differs('reason', job.reason) end
-  if job.extra ~= (stored[9] or '') then differs('extra', job.extra) end
-  if job.takes ~= tonumber(stored[10] or 0) then differs('takes', text_of[job.takes]) end
-  if job.percent ~= tonumber(stored[11] or 0) then differs('percent', whole(job.percent)) end
-  if job.deadline ~= tonumber(stored[12] or 0) then differs('deadline', text_of[job.deadline]) end
+  if job.state ~= stored[1] then fields[count + 1], fields[count + 2], count = 'state', job.state, count + 2 end
+  if job.stage ~= stored[2] then fields[count + 1], fields[count + 2], count = 'stage', job.stage, count + 2 end
+  if job.lane ~= stored[3] then fields[count + 1], fields[count + 2], count = 'lane', job.lane, count + 2 end
+  if job.inbox ~= (stored[4] or '') then fields[count + 1], fields[count + 2], count = 'inbox', job.inbox, count + 2 end
+  if job.entry ~= (stored[5] or '') then fields[count + 1], fields[count + 2], count = 'entry', job.entry, count + 2 end
+  if job.fence ~= (stored[6] or '') then fields[count + 1], fields[count + 2], count = 'fence', job.fence, count + 2 end
+  if job.ended ~= (stored[7] or '') then fields[count + 1], fields[count + 2], count = 'ended', job.ended, count + 2 end
+  if job.reason ~= (stored[8] or '') then fields[count + 1], fields[count + 2], count = 'reason', job.reason, count + 2 end
+  if job.extra ~= (stored[9] or '') then fields[count + 1], fields[count + 2], count = 'extra', job.extra, count + 2 end
+  if job.takes ~= tonumber(stored[10] or 0) then fields[count + 1], fields[count + 2], count = 'takes', text_of[job.takes], count + 2 end
+  if job.percent ~= tonumber(stored[11] or 0) then fields[count + 1], fields[count + 2], count = 'percent', whole(job.percent), count + 2 end
+  if job.deadline ~= tonumber(stored[12] or 0) then fields[count + 1], fields[count + 2], count = 'deadline', text_of[job.deadline], count + 2 end
   if job.extra ~= '' then add_extra(job, fields) end
   if job.state == 'held' then
     fields[#fields + 1] = 'turn'

@@ -87,7 +87,7 @@ local function leave(job)
   elseif job.state == 'delayed' then
     row('due', job.id, false)
   elseif job.state == 'held' then
-    redis.call('ZREM', held_by(job.tenant), redis.call('HGET', job.key, 'turn') or '')
+    redis.call('ZREM', held_by(job.tenant), job.turn or redis.call('HGET', job.key, 'turn') or '')
   end
   drop_hint(job.inbox, job.entry)
   job.entry = ''

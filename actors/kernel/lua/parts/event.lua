@@ -1,13 +1,14 @@
 -- Part `event`: one durable event, under one id, in the job's log and in the partition's feed.
 
--- Appends to the feed: the tenant, and the event as the log has it, but without its id, which is the entry's. `flush` trims.
+-- Appends to the feed, under the tenant's name, the event as the log has it, but without its id, which is the entry's. `flush`
+-- trims.
 local function feed(job, body)
   if not fed and redis.call('EXISTS', FEED) == 0 then
     -- A feed that was lost comes back under a new identity, so that no old cursor is taken for a place in it.
     redis.call('SET', EPOCH, string.format('%x', NOW))
   end
   fed = true
-  return redis.call('XADD', FEED, '*', 'tenant', job.tenant, 'event', '{' .. body)
+  return redis.call('XADD', FEED, '*', job.tenant, '{' .. body)
 end
 
 -- Appends event `kind` with the JSON object `data`. The caller writes rev and last_event (`write`) in its own HSET.

@@ -95,16 +95,20 @@ end
 
 local released = {}
 
+local WITH_TURN = { unpack(STORED) }
+WITH_TURN[#WITH_TURN + 1] = 'turn'
+
 -- Gives the turn to the job that it names, if that is still held and there is room; whether it took a free slot.
 local function give_turn(held, turn, id, free)
-  local job = id and read(id)
-  if not job or job.state ~= 'held' or redis.call('HGET', job.key, 'turn') ~= turn then
+  local job = id and read(id, WITH_TURN)
+  if not job or job.state ~= 'held' or job.stored[#WITH_TURN] ~= turn then
     redis.call('ZREM', held, turn)
   elseif unwanted(job) then
     finish_unwanted(job)
   else
     local begun = has_slot(job)
     if begun or free > 0 then
+      job.turn = turn
       take_turn(job)
       released[#released + 1] = id
       return not begun
