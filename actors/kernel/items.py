@@ -24,9 +24,11 @@ def check_bodies(*bodies: bytes) -> None:
 
 
 class End(StrEnum):
-    """How a commit, fail or release stands. On anything but OK and LATE a worker stops and deletes nothing."""
+    """How a commit, fail or release stands. On anything but OK, KEPT and LATE a worker stops and deletes nothing."""
 
     OK = "OK"
+    KEPT = "KEPT"
+    """Accepted, and the next stage is this worker's at once."""
     LATE = "LATE"
     """Accepted after a reap, because nobody had taken the job again."""
     ALREADY = "ALREADY"
@@ -121,6 +123,8 @@ class Commit(msgspec.Struct, frozen=True):
     """next, split: whether the job may leave the gpu lane when no gpu worker is left."""
     reach: float = 100.0
     """split: percent of the job when its children have ended."""
+    keep: str = ""
+    """next: a new nonce, when this worker has a free slot for the next stage and would go on with it."""
 
 
 class Fail(msgspec.Struct, frozen=True):

@@ -35,7 +35,10 @@ _UNWANTED = frozenset({State.CANCELLED, State.FAILED})
 
 MOVES: dict[str, dict[State, frozenset[State]]] = {
     "take": {State.QUEUED: frozenset({State.RUNNING, State.HELD, State.EXPIRED}) | _UNWANTED},
-    "commit": {state: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED} for state in (State.RUNNING, *_REAPED)},
+    "commit": {
+        **{state: _BEGINS | _UNWANTED | {State.WAITING, State.COMPLETED} for state in _REAPED},
+        State.RUNNING: _BEGINS | _UNWANTED | {State.RUNNING, State.WAITING, State.COMPLETED},
+    },
     "fail": {state: frozenset({State.DELAYED}) | _UNWANTED for state in (State.RUNNING, *_REAPED)},
     "release": {
         State.RUNNING: frozenset({State.QUEUED}) | _UNWANTED,

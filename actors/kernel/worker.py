@@ -48,7 +48,7 @@ def _beat_arguments(beat: Beat) -> list[Argument]:
 def _commit_arguments(commit: Commit) -> list[Argument]:
     refs = msgspec.json.encode(commit.refs)
     where: list[Argument] = [commit.job, commit.fence, commit.kind, commit.stage, commit.lane, _flag(commit.rescue)]
-    return [*where, _percent(commit.percent), _percent(commit.reach), commit.body, refs, commit.data]
+    return [*where, _percent(commit.percent), _percent(commit.reach), commit.body, refs, commit.data, commit.keep]
 
 
 def _fail_arguments(fail: Fail) -> list[Argument]:
@@ -118,7 +118,8 @@ class Worker:
         return [Pulse(status) for status in await self._call("beat", partition, beats, _beat_arguments, lease)]
 
     async def commit(self, partition: str, commits: Sequence[Commit]) -> list[End]:
-        return [End(status) for status in await self._call("commit", partition, commits, _commit_arguments, [])]
+        worker: list[Argument] = [self.name, self._options.lease_ms]
+        return [End(status) for status in await self._call("commit", partition, commits, _commit_arguments, worker)]
 
     async def fail(self, partition: str, fails: Sequence[Fail]) -> list[End]:
         return [End(status) for status in await self._call("fail", partition, fails, _fail_arguments, [])]

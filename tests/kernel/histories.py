@@ -100,13 +100,20 @@ class Histories(InStep, RuleBasedStateMachine):
         if not job.pinned:
             granted = self.ask(self.inboxes(*job.queue), want, 0)
             kinds = [data.draw(st.sampled_from(["a", "b", "done", ""])) for _ in granted]
+            keeps = data.draw(st.booleans())
             self.send_commits(
                 [
-                    Item(*fence, "done" if kind == "done" else "next", kind)
+                    Item(*fence, "done") if kind == "done" else Item(*fence, "next", kind, keep=self.nonce(keeps))
                     for fence, kind in zip(granted, kinds, strict=True)
                     if kind
                 ]
             )
+
+    def nonce(self, keeps: bool) -> str:
+        """Of a commit whose worker would go on with the next stage; nothing where it would not."""
+        self.nonces += 1
+        # Where hints are lost, nobody can tell from the jobs whether one waits.
+        return f"k{self.nonces}" if keeps and self.following.sound else ""
 
     @precondition(lambda self: self.model.granted)
     @rule(data=st.data())
@@ -121,8 +128,17 @@ class Histories(InStep, RuleBasedStateMachine):
     @rule(data=st.data(), following=st.none() | st.sampled_from(["a", "b"]), percent=st.none() | st.integers(0, 100))
     def commit(self, data: st.DataObject, following: str | None, percent: int | None) -> None:
         kind: Any = "next" if following else "done"
-        items = [Item(*fence, kind, following or "", percent=percent) for fence in self.drawn_fences(data)]
+        keeps = data.draw(st.booleans()) if following else False
+        items = [
+            Item(*fence, kind, following or "", percent=percent, keep=self.nonce(keeps))
+            for fence in self.drawn_fences(data)
+        ]
         self.send_commits(items)
+
+    @precondition(lambda self: self.kept and self.following.sound)
+    @rule(data=st.data())
+    def commit_again_after_a_lost_reply(self, data: st.DataObject) -> None:
+        self.send_commits([data.draw(st.sampled_from(self.kept))])
 
     @rule(
         data=st.data(),

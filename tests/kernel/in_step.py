@@ -43,6 +43,9 @@ class InStep:
         self.fences: list[tuple[str, str]] = []
         """Every fence ever granted."""
         self.takes: list[Asked] = []
+        self.kept: list[Item] = []
+        """Every commit after which its worker went on with the job."""
+        self.nonces = 0
         self.wait(self.client.flushall())
 
     def wait(self, call: Any) -> Any:
@@ -95,11 +98,17 @@ class InStep:
                 rescue=item.rescue,
                 percent=item.percent,
                 reach=item.reach,
+                keep=item.keep,
                 body=BODY,
             )
             for item in items
         ]
-        assert self.wait(self.worker.commit("00", commits)) == self.model.commit(items)
+        answers = self.wait(self.worker.commit("00", commits))
+        assert answers == self.model.commit(items, answers)
+        kept = [item for item, end in zip(items, answers, strict=True) if end == "KEPT"]
+        fences = [(item.job, self.model.jobs[item.job].fence) for item in kept]
+        self.fences += [fence for fence in fences if fence not in self.fences]
+        self.kept += [item for item in kept if item not in self.kept]
 
     def send_replay(self, job: str, *, from_first: bool = False, worker: str = "") -> None:
         replayed = self.wait(self.submitter.replay(job, from_first=from_first, worker=worker))

@@ -14,3 +14,4 @@ class Item(NamedTuple):
     rescue: bool = False
     percent: float | None = None
     reach: float = 100.0
+    keep: str = ""

@@ -114,12 +114,39 @@ class Model:
             job.percent = percent
             self.family.follow_percent(self.jobs.get(job.parent))
 
-    def commit(self, items: Sequence[Item]) -> list[str]:
-        statuses = [self._commit(item) for item in items]
+    def commit(self, items: Sequence[Item], answers: Sequence[str] = ()) -> list[str]:
+        """`answers`: what the scripts said; they are followed where both `OK` and `KEPT` may be."""
+        awaited = {job.queue for job in self._awaited()}
+        kept = [answer == "KEPT" for answer in answers] or [False] * len(items)
+        statuses = [self._commit(item, keeps, awaited) for item, keeps in zip(items, kept, strict=True)]
         self.places.settle()
         return statuses
 
-    def _commit(self, item: Item) -> str:
+    def _awaited(self) -> list[Job]:
+        """Jobs whose hints wait for the next worker."""
+        return [job for job in self.jobs.values() if job.state == State.QUEUED and not job.pinned]
+
+    def _has_kept(self, item: Item) -> bool:
+        """Whether the worker has the job by an earlier sending of this item."""
+        job = self.meet(item.job)
+        if job is None or not item.keep or job.fence == item.fence:
+            return False
+        fence = f"{int(item.fence.partition('.')[0]) + 1}.{item.keep}"
+        self.resume(job, fence)
+        return job.state == State.RUNNING and job.fence == fence
+
+    def _keep(self, job: Job, nonce: str) -> None:
+        """The worker goes on with the next stage: only where nobody waits for it."""
+        assert job.queue not in {other.queue for other in self._awaited()}, f"{job.id} went before others"
+        assert job.stage not in self.paused
+        assert not job.overdue
+        job.takes += 1
+        job.fence = f"{job.takes}.{nonce}"
+        job.move("commit", State.RUNNING, "job.started")
+
+    def _commit(self, item: Item, kept: bool, awaited: set[tuple[str, str]]) -> str:
+        if self._has_kept(item):
+            return "KEPT"
         status, job = self._end_of("commit", item.job, item.fence)
         if job is None:
             return status
@@ -139,7 +166,14 @@ class Model:
             job.base, job.reach = max(job.percent, item.percent or 0.0), item.reach
         else:
             job.events.append("job.stage")
-            self.places.enqueue(job, "commit", "")
+            if kept and item.keep and status == "OK":
+                self._keep(job, item.keep)
+                status = "KEPT"
+            else:
+                others = {other.queue for other in self._awaited()} | awaited
+                free = job.queue not in others and job.stage not in self.paused and not job.overdue
+                assert not (item.keep and status == "OK" and free), f"{job.id} was not kept, and nobody waits"
+                self.places.enqueue(job, "commit", "")
         self._come_on(job, item.percent)
         self.family.follow_percent(job)
         return status

@@ -1,17 +1,22 @@
 -- commit: a worker ends its lease with a result.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 7+  eleven an item: id, fence, kind (next | split | done), stage, lane and rescue of the next stage, percent reached
+-- ARGV 7   worker (consumer name)   8 lease (ms)
+--      9+  twelve an item: id, fence, kind (next | split | done), stage, lane and rescue of the next stage, percent reached
 --          ('' when the stage reported none), reach (split: percent of the job when its children have ended), body (next,
 --          split: input of the next stage; done: the result), refs (JSON array), data (done: JSON object, the data of
---          job.completed)
--- Reply    one status an item: OK | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
--- Repeat   answers ALREADY.
+--          job.completed), keep (next: a new nonce when this worker has a free slot for the next stage, or '')
+-- Reply    one status an item: OK | KEPT | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
+--          KEPT  the worker goes on with the next stage at once, under the fence <takes + 1>.<keep>, as if it had taken it
+-- Repeat   answers ALREADY; KEPT, with a renewed lease, as long as the worker has the job.
 --
 -- The fence is compared, the lease ended, the next hint written and the event appended here and nowhere else, so there
 -- is no window between a result and what follows from it. `split` waits for the children that `spawn` made and goes on
 -- at once if none is open.
+--
+-- A worker may keep a job only where nobody waits: then `take` would give it the very job whose hint would be written here.
 
+local worker, UNTIL = ARGV[FIRST], text_of[NOW + tonumber(ARGV[FIRST + 1])]
 local statuses = {}
 shrink_first()
 
@@ -28,13 +33,41 @@ local function step(job, stage, lane, rescue, percent)
   credit(job, job.percent - before)
 end
 
-local function next_stage(job, stage, lane, rescue, percent, body, refs)
+local paused = {}
+
+-- Whether work for the job's stage and lane waits already, or none may begin.
+local function is_kept_back(job)
+  if paused[job.stage] == nil then paused[job.stage] = redis.call('HEXISTS', ROOT .. 'paused', job.stage) == 1 end
+  if paused[job.stage] or job.deadline <= NOW then return true end
+  for _, name in ipairs({ 'again', 'alone', 'high', 'normal', 'low' }) do
+    if has_waiting(inbox_named(job, name)) then return true end
+  end
+  return false
+end
+
+local function next_stage(job, stage, lane, rescue, percent, body, refs, keep)
   local done = job.stage
   end_lease(job, 'commit')
   step(job, stage, lane, rescue, percent)
   event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. stage .. '"}')
-  enqueue(job)
-  write(job, 'input', body, 'refs', refs)
+  if keep == '' or is_kept_back(job) then
+    enqueue(job)
+    write(job, 'input', body, 'refs', refs)
+    return 'OK'
+  end
+  start(job, keep, UNTIL)
+  job.inbox = ''
+  write(job, 'owner', worker, 'started_at', NOW_TEXT, 'input', body, 'refs', refs)
+  return 'KEPT'
+end
+
+-- Whether the worker has this job by an earlier sending of this call.
+local function has_kept(job, fence, keep)
+  local kept = tonumber(string.match(fence, '^%d+') or 0) + 1 .. '.' .. keep
+  resume(job, kept)
+  if job.state ~= 'running' or job.fence ~= kept then return false end
+  row('leases', job.id, UNTIL)
+  return true
 end
 
 local function wait_for_children(job, stage, lane, rescue, percent, reach, body, refs)
@@ -54,8 +87,9 @@ local function has_open_children(job)
   return job.children > 0 and tonumber(redis.call('HGET', kids_of(job.id), 'open') or 0) > 0
 end
 
-local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body, refs, data)
+local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body, refs, data, keep)
   local job = read(id)
+  if job and keep ~= '' and job.fence ~= fence and has_kept(job, fence, keep) then return 'KEPT' end
   local status = standing(job, 'commit', fence)
   if status == 'CANCELLED' and not TERMINAL[job.state] then
     finish_unwanted(job)
@@ -67,14 +101,15 @@ local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body
     elseif kind == 'split' and has_open_children(job) then
       wait_for_children(job, stage, lane, rescue, percent, reach, body, refs)
     else
-      next_stage(job, stage, lane, rescue, percent, body, refs)
+      local went = next_stage(job, stage, lane, rescue, percent, body, refs, status == 'OK' and keep or '')
+      if went == 'KEPT' then return went end
     end
   end
   return status
 end
 
-for index = FIRST, #ARGV, 11 do
-  statuses[#statuses + 1] = apart(ARGV[index], commit, unpack(ARGV, index, index + 10))
+for index = FIRST + 2, #ARGV, 12 do
+  statuses[#statuses + 1] = apart(ARGV[index], commit, unpack(ARGV, index, index + 11))
 end
 settle()
 flush()

@@ -34,7 +34,6 @@ local function grant(job)
   grants[#grants + 1] = { job.id, job.fence, job.stage, job.tenant, job.kind, job.attempt, job.crashes,
     job.stored[12], job.lane, job.priority, job.stored[11] or '0', job.parent, job.children,
     unpack(job.stored, BODIES, BODIES + 2) }
-  row('leases', job.id, UNTIL)
 end
 
 shrink_first()
@@ -43,7 +42,10 @@ local function grant_again(id, fence)
   local job = read(id, WITH_BODIES)
   if not job then return end
   resume(job, fence)
-  if job.state == 'running' and job.fence == fence then grant(job) end
+  if job.state == 'running' and job.fence == fence then
+    grant(job)
+    row('leases', id, UNTIL)
+  end
 end
 
 local earlier = redis.call('GET', KEYS[9])
@@ -54,13 +56,10 @@ if earlier then
   return { grants, bells, paused, clear }
 end
 
-local function start(job)
-  job.takes = job.takes + 1
-  job.fence = text_of[job.takes] .. '.' .. nonce
+local function give(job)
   if in_window(job) then leave_window(job) end
   take_slot(job)
-  job.state = 'running'
-  event(job, 'job.started', '{"stage":"' .. job.stage .. '","attempt":' .. text_of[job.attempt + job.crashes + 1] .. '}')
+  start(job, nonce, UNTIL)
   -- All that changes, without a comparison: this is written more often than anything else.
   redis.call('HSET', job.key, 'state', job.state, 'fence', job.fence, 'takes', text_of[job.takes], 'owner', worker, 'started_at',
     NOW_TEXT, 'rev', text_of[job.rev], 'last_event', job.last_event, 'updated_at', NOW_TEXT)
@@ -85,7 +84,7 @@ local function meet(inbox, entry, id)
     hold(job, LIMITED)
     write(job)
   else
-    start(job)
+    give(job)
   end
 end
 

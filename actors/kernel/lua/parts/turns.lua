@@ -13,6 +13,8 @@ local LIMITED = '{"code":"TENANT_LIMIT","message":"As many jobs of this tenant a
 local TURN = '{"code":"TURN_AWAITED","message":"Earlier jobs of the same tenant go first."}'
 
 local windows = {}
+-- Whether something waits in an inbox.
+local waiting = {}
 
 local function width_key(queue_name) return ROOT .. 'width:' .. queue_name end
 
@@ -50,6 +52,7 @@ local function queue(job, priority_for)
   local beside = inbox_apart(job)
   requeue(job, beside or inbox_named(job, priority_for(job)))
   if not beside then member(ready_set(job), job.id, true) end
+  waiting[job.inbox] = true
   job.reason = ''
 end
 
@@ -63,8 +66,6 @@ function enqueue(job, kind, data)
   queue(job, own_priority)
   if kind then event(job, kind, data) end
 end
-
-local waiting = {}
 
 -- Whether a hint lies in the inbox that was not delivered; asked once a call.
 local function has_waiting(inbox)

@@ -55,7 +55,9 @@ impl Worker<'_> {
 
     /// Ends leases with a result.
     pub fn commit(&mut self, keys: &Keys, commits: &[Commit]) -> RedisResult<Vec<End>> {
-        let arguments = commits.iter().flat_map(commit_arguments).collect();
+        // The worker's name is for jobs that it keeps.
+        let mut arguments = vec![Vec::new(), self.options.lease_ms().to_string().into()];
+        arguments.extend(commits.iter().flat_map(commit_arguments));
         let jobs = commits.iter().map(|commit| keys.job(&commit.job)).collect();
         self.answers(Verb::Commit, keys, jobs, arguments, End::parse)
     }
@@ -191,8 +193,8 @@ impl Worker<'_> {
     }
 }
 
-/// Eleven an item, see `commit.lua`.
-fn commit_arguments(commit: &Commit) -> [Vec<u8>; 11] {
+/// Twelve an item, see `commit.lua`. A process works on one stage here, so it has no next one to keep a job for.
+fn commit_arguments(commit: &Commit) -> [Vec<u8>; 12] {
     let none = Vec::new;
     let percent = || percent_argument(commit.percent);
     let [kind, stage, lane, rescue, percent, reach, body, refs, data] = match &commit.result {
@@ -245,7 +247,18 @@ fn commit_arguments(commit: &Commit) -> [Vec<u8>; 11] {
     };
     let (job, fence) = (commit.job.clone().into(), commit.fence.clone().into());
     [
-        job, fence, kind, stage, lane, rescue, percent, reach, body, refs, data,
+        job,
+        fence,
+        kind,
+        stage,
+        lane,
+        rescue,
+        percent,
+        reach,
+        body,
+        refs,
+        data,
+        none(),
     ]
 }
 
