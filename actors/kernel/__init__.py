@@ -31,7 +31,8 @@ Module map, from the names upwards:
     beats        heartbeats, in a thread of their own
     doorbell     waiting for work without consuming it
     ending       ending background tasks
-    execution    one job: run, watch, end
+    execution    one job: run, stop, end
+    watchdog     stops jobs that stand still
     taking       takes of one worker, with the replies that were lost
     actor        the loop that ties these together
     telemetry    logs and metrics of stages
