@@ -13,7 +13,7 @@ from actors.failures import Coded, TablePolicy
 from actors.fetch import Fetch
 from actors.ingest import Ingest
 from actors.installation import check_installation, kernel_options, redis_options
-from actors.kernel import Actor, ActorOptions, Handler, Partitions, RedisOptions, Service, end_tasks
+from actors.kernel import Actor, ActorOptions, Handler, Neighbours, Partitions, RedisOptions, Service, end_tasks
 from actors.kernel.limits import Limits
 from actors.kernel.presence import Announcer
 from actors.metrics import MetricsEndpoint
@@ -40,13 +40,14 @@ def build_services(roles: Sequence[str], settings: Settings) -> list[Service]:
     own, see actors.transcode; `gateway` is built by the gateway.
     """
     built: list[Service] = []
+    neighbours = Neighbours()
     for role in roles:
         if role == "reaper":
             built.append(Reaper(settings, storage_of(settings)))
         elif role in STAGES and role != "transcode":
             if role == "notify":
                 built.append(_log_endpoint(settings))
-            built += _worker(role, settings)
+            built += _worker(role, settings, neighbours)
         else:
             raise SettingsError(f"{role!r} is not a role that runs here.")
     if settings.metrics.port and "gateway" not in roles:
@@ -93,23 +94,23 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def _worker(role: str, settings: Settings) -> list[Service]:
+def _worker(role: str, settings: Settings, neighbours: Neighbours) -> list[Service]:
     """The actor of a stage, what it needs, and what says that it is there."""
     storage = storage_of(settings)
     if role == "ingest":
-        return _announced(Ingest(storage, egress_of(settings)), settings)
+        return _announced(Ingest(storage, egress_of(settings)), settings, neighbours)
     if role == "fetch":
         egress_of(settings)
         limits = Limits(redis_options(settings), settings.limits, kernel_options(settings))
         fetch = Fetch(storage, settings.fetch, settings.media, settings.egress, limits, settings.storage.min_free_bytes)
-        return [limits, *_announced(fetch, settings)]
+        return [limits, *_announced(fetch, settings, neighbours)]
     if role == "store":
-        return _announced(Store(storage, settings.storage.min_free_bytes), settings)
-    return _announced(Notify(notify_log(settings)), settings)
+        return _announced(Store(storage, settings.storage.min_free_bytes), settings, neighbours)
+    return _announced(Notify(notify_log(settings)), settings, neighbours)
 
 
-def _announced(handler: Handler, settings: Settings) -> list[Service]:
-    actor = _actor(handler, settings)
+def _announced(handler: Handler, settings: Settings, neighbours: Neighbours) -> list[Service]:
+    actor = _actor(handler, settings, neighbours)
     return [actor, Announcer(redis_options(settings), actor, installed_version())]
 
 
@@ -123,7 +124,7 @@ def _log_endpoint(settings: Settings) -> Service:
     return LogEndpoint(redis_options(settings), partitions, kernel_options(settings), notify_log(settings))
 
 
-def _actor(handler: Handler, settings: Settings) -> Actor:
+def _actor(handler: Handler, settings: Settings, neighbours: Neighbours) -> Actor:
     stage: StageSettings = getattr(settings, handler.stage)
     options = ActorOptions(
         concurrency=stage.concurrency,
@@ -134,7 +135,9 @@ def _actor(handler: Handler, settings: Settings) -> Actor:
     policy = TablePolicy({handler.stage: stage.budget})
     connection: RedisOptions = redis_options(settings)
     partitions = Partitions(settings.redis.partitions)
-    return Actor(connection, partitions, kernel_options(settings), Coded(handler), policy, options)
+    return Actor(
+        connection, partitions, kernel_options(settings), Coded(handler), policy, options, neighbours=neighbours
+    )
 
 
 async def _drain(service: Service) -> None:

@@ -31,7 +31,8 @@ Module map, from the names upwards:
     beats        heartbeats, in a thread of their own
     doorbell     waiting for work without consuming it
     ending       ending background tasks
-    execution    one job: run, watch, end
+    execution    one job: run, stop, end
+    watchdog     stops jobs that stand still
     taking       takes of one worker, with the replies that were lost
     actor        the loop that ties these together
     telemetry    logs and metrics of stages
@@ -76,6 +77,7 @@ from actors.kernel.items import (
 )
 from actors.kernel.keeper import Endpoint, Expired, Keeper, Reaped
 from actors.kernel.keys import Keys, Partitions, UnknownJobId, new_nonce
+from actors.kernel.neighbours import Neighbours
 from actors.kernel.options import KernelOptions, RedisOptions
 from actors.kernel.routed import is_sharded
 from actors.kernel.server import Moment, ServerFacts, UnfitServer, admit, ping_all, primary_of, read_all_facts
@@ -112,6 +114,7 @@ __all__ = [
     "Keys",
     "LogEntry",
     "Moment",
+    "Neighbours",
     "Next",
     "OnChildFailure",
     "Partitions",

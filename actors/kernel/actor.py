@@ -1,7 +1,8 @@
 """An actor: takes work of one stage, runs its handler, ends the lease.
 
 doorbell ─► take ─► handler ─► commit | fail | release
-             └── beats (own thread) until the end is answered
+             ▲     └── beats (own thread) until the end is answered
+             └ or from a neighbour, whose commit kept the job for this stage
 """
 
 import asyncio
@@ -9,24 +10,26 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
 
-from actors.kernel import telemetry
-from actors.kernel.beats import Beats
+from actors.kernel.beats import Beats, Pulses
 from actors.kernel.connection import FIRST_DELAY_S, connect, jittered, means_wait
 from actors.kernel.doorbell import Doorbell
 from actors.kernel.ending import end_tasks
-from actors.kernel.execution import Execution, Watch
+from actors.kernel.execution import Ends, Execution, Setting, Watch
 from actors.kernel.family import WorkerFamily
 from actors.kernel.handler import FailurePolicy, Handler, Task
-from actors.kernel.items import Grant, Pulse
+from actors.kernel.items import Grant
 from actors.kernel.keys import Lane, Partitions, new_nonce
+from actors.kernel.neighbours import Neighbours
 from actors.kernel.options import KernelOptions, RedisOptions
 from actors.kernel.order import Order
 from actors.kernel.taking import Taking
+from actors.kernel.telemetry import StageTelemetry
+from actors.kernel.watchdog import Watchdog
 from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
 SUSPECT = 2
@@ -62,8 +65,11 @@ class Actor:
         actor_options: ActorOptions,
         *,
         lane: Lane = "cpu",
+        neighbours: Neighbours | None = None,
     ) -> None:
+        """`neighbours`: the other actors of this process, so that each goes on with the others' jobs."""
         self.name = handler.stage
+        self._neighbours = neighbours or Neighbours()
         self._redis_options = redis_options
         self._partitions = partitions
         self._options = options
@@ -72,7 +78,15 @@ class Actor:
         self._policy = policy
         self._lane: Lane = lane
         self._order = Order(partitions, handler.stage, lane, options.quarantine)
-        self._running: dict[asyncio.Task[None], Execution] = {}
+        self._running: dict[Task, Execution] = {}
+        """From the take until the end was answered."""
+        self._suspects = 0
+        """How many of them must run alone."""
+        self._reserved = 0
+        """Places kept for jobs that neighbours are about to hand over."""
+        self._asked = 0
+        """Jobs that the take under way may bring."""
+        self._watchdog = Watchdog(self._running, actor_options.stall_timeout_s)
         self._bells: dict[str, dict[str, str]] = {}
         """Partition to its inboxes and the ids behind which they are listened to."""
         self._clearing = False
@@ -80,6 +94,7 @@ class Actor:
         self._paused = False
         """The last take was told that the stage is paused."""
         self._freed = asyncio.Event()
+        """A job has ended, or a drain begins."""
         self._draining = asyncio.Event()
         self._ready = asyncio.Event()
 
@@ -121,13 +136,38 @@ class Actor:
             self._redis_options,
             self._partitions,
             self._options,
-            lambda task, pulse: _from_thread(loop, self._on_pulse, task, pulse),
+            lambda pulses: _from_thread(loop, self._on_pulses, pulses),
             self._actor_options.stall_timeout_s + self._actor_options.kill_grace_s,
         )
         self._beats.start()
-        self._ends = Execution.ends(self._worker)
+        self._ends = Ends.of(self._worker)
         self._taking = Taking(self._worker, self._order, self._ends.release)
+        self._telemetry = StageTelemetry(self.name, lambda: len(self._running))
+        watch = Watch(self._actor_options.stall_timeout_s, self._actor_options.kill_grace_s)
+        ends, drop = self._ends, self._beats.drop
+        self._setting = Setting(
+            self._handler, self._policy, ends, watch, self._telemetry, self._neighbours, drop, self._ended
+        )
         self._loop = asyncio.create_task(self._work(), name=f"actor-{self.name}")
+
+    def reserve(self) -> bool:
+        """Keeps a place free for a neighbour's job, until `receive` or `give_up`; False where there is none."""
+        if self._draining.is_set() or self._clearing or self._is_full():
+            return False
+        if self._busy + self._asked >= self._actor_options.concurrency:
+            return False
+        self._reserved += 1
+        return True
+
+    def give_up(self) -> None:
+        """The place that was kept is not needed."""
+        self._reserved -= 1
+        self._freed.set()
+
+    def receive(self, partition: str, grant: Grant) -> None:
+        """A neighbour's job, for the place that was kept."""
+        self._reserved -= 1
+        self._run(partition, [grant])
 
     async def ready(self) -> None:
         """Returns once Redis has answered a take."""
@@ -135,39 +175,56 @@ class Actor:
 
     async def drain(self) -> None:
         """Takes nothing new and waits for the running jobs; `stop` gives back what did not fit into the grace."""
-        self._draining.set()
-        await asyncio.wait([self._loop])
+        await self._end_taking()
         giving_back = asyncio.create_task(self._taking.end(self._options.lease_s))
         try:
-            if self._running:
-                log.info("actor.draining", stage=self.name, jobs=len(self._running))
-                await asyncio.wait(list(self._running), timeout=self._actor_options.drain_grace_s)
+            if self._busy:
+                log.info("actor.draining", stage=self.name, jobs=self._busy)
+                await self._all_ended(self._actor_options.drain_grace_s)
             await giving_back
         finally:
             await end_tasks([giving_back])
 
     async def stop(self) -> None:
         """Gives back what still runs and ends. Beats go on until the last job has ended."""
-        self._draining.set()
-        await asyncio.wait([self._loop])
-        for execution in list(self._running.values()):
+        await self._end_taking()
+        for execution in self._running.values():
             execution.give_back()
-        if self._running:
+        if self._busy:
             # After a lease without an answer the work belongs to whoever takes it; waiting longer would help nobody.
             patience_s = self._actor_options.kill_grace_s + self._options.lease_s
-            _, unanswered = await asyncio.wait(list(self._running), timeout=patience_s)
-            for running in unanswered:
-                running.cancel()
-            await asyncio.gather(*unanswered, return_exceptions=True)
+            await self._all_ended(patience_s)
+            for execution in list(self._running.values()):
+                execution.forget()
+                self._ended(execution.task)
         await self._taking.end(self._options.lease_s)
+        self._watchdog.stop()
+        await self._ends.close()
+        self._telemetry.close()
         await asyncio.to_thread(self._beats.stop)
         await self._doorbell.close()
         await self._client.aclose()
 
-    def _on_pulse(self, task: Task, pulse: Pulse) -> None:
-        for execution in self._running.values():
-            if execution.task is task:
-                execution.on_pulse(pulse)
+    async def _end_taking(self) -> None:
+        """Returns when nothing is taken any more."""
+        self._neighbours.leave(self)
+        self._draining.set()
+        self._freed.set()
+        self._doorbell.hang_up()
+        await asyncio.wait([self._loop])
+
+    async def _all_ended(self, patience_s: float) -> None:
+        """Waits until no job runs, at most so long. Nothing may be taken any more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self._busy:
+                    self._freed.clear()
+                    await self._freed.wait()
+
+    def _on_pulses(self, pulses: Pulses) -> None:
+        for task, pulse in pulses:
+            if task in self._running:
+                self._running[task].on_pulse(pulse)
 
     async def _work(self) -> None:
         rung = set(self._order.partitions)
@@ -179,7 +236,10 @@ class Actor:
                         return
                     if not await self._take(partition):
                         rung.discard(partition)
-                self._ready.set()
+                if not self._ready.is_set():
+                    self._ready.set()
+                    if not self._options.quarantine:
+                        self._neighbours.join(self)
                 if not rung:
                     rung = await self._listen()
                 delay_s = FIRST_DELAY_S
@@ -193,35 +253,40 @@ class Actor:
                 delay_s = min(delay_s * 2, 1.0)
                 rung = set(self._order.partitions)
 
+    @property
+    def _busy(self) -> int:
+        """Places that are taken, or kept for somebody."""
+        return len(self._running) + self._reserved
+
     def _is_full(self) -> bool:
         """Whether nothing may be taken now: a job that must run alone is awaited or runs, or no place is free."""
-        if self._running and (self._clearing or self._options.quarantine):
+        if self._busy and (self._clearing or self._options.quarantine):
             return True
-        suspects = any(execution.task.crashes >= SUSPECT for execution in self._running.values())
-        return suspects or len(self._running) >= self._actor_options.concurrency
+        return self._suspects > 0 or self._busy >= self._actor_options.concurrency
 
     async def _has_room(self) -> bool:
         """Waits for a free place; False when draining begins."""
-        while self._is_full():
+        while self._is_full() and not self._draining.is_set():
             self._freed.clear()
-            await _first_of(self._freed, self._draining)
-            if self._draining.is_set():
-                return False
+            await self._freed.wait()
         self._clearing = False
         return not self._draining.is_set()
 
     async def _take(self, partition: str) -> bool:
         """Takes once; True when there may be more."""
-        free = self._actor_options.concurrency - len(self._running)
+        free = self._actor_options.concurrency - self._busy
         want = 1 if self._options.quarantine else min(free, ITEMS_PER_CALL)
+        self._asked = want
         try:
-            taken = await self._taking.take(partition, want, len(self._running))
+            taken = await self._taking.take(partition, want, self._busy)
         except Exception:
             # The next round begins behind it: a primary that is away holds up its own partitions only.
             self._order.gave(partition)
             raise
-        for grant in taken.grants:
-            self._run(grant)
+        finally:
+            self._asked = 0
+        if taken.grants:
+            self._run(partition, taken.grants)
         self._bells[partition] = taken.bells
         self._paused = bool(taken.paused)
         if taken.clear:
@@ -229,6 +294,9 @@ class Actor:
             self._order.first(partition)
         elif taken.grants:
             self._order.gave(partition)
+        if taken.grants:
+            # The handlers begin before the next call is put together and sent.
+            await asyncio.sleep(0)
         return bool(taken.grants) or taken.clear
 
     async def _listen(self) -> set[str]:
@@ -237,14 +305,7 @@ class Actor:
         if self._paused or not bells:
             await self._rest(PAUSE_S)
             return set(self._order.partitions)
-        ringing = asyncio.ensure_future(self._doorbell.ring(bells))
-        draining = asyncio.ensure_future(self._draining.wait())
-        await asyncio.wait([ringing, draining], return_when=asyncio.FIRST_COMPLETED)
-        draining.cancel()
-        if self._draining.is_set():
-            await end_tasks([ringing])
-            return set()
-        return self._order.rung(await ringing)
+        return self._order.rung(await self._doorbell.ring(bells))
 
     async def _rest(self, pause_s: float) -> None:
         """Waits, or until a drain begins."""
@@ -262,42 +323,24 @@ class Actor:
         if self._running:
             await self._rest(self._options.beat_s)
 
-    def _run(self, grant: Grant) -> None:
-        task = Task(grant, self._beats.report, self._family)
-        self._beats.hold(task)
-        execution = Execution(
-            task,
-            self._handler,
-            self._policy,
-            self._ends,
-            self._partitions.of_job(grant.job),
-            Watch(self._actor_options.stall_timeout_s, self._actor_options.kill_grace_s),
-            lambda: self._beats.drop(task),
-        )
-        running = asyncio.create_task(execution.run(), name=f"{self.name}-{grant.job}")
-        self._running[running] = execution
-        telemetry.stage_started(task)
+    def _run(self, partition: str, grants: Sequence[Grant]) -> None:
+        tasks = [Task(grant, self._beats.report, self._family) for grant in grants]
+        self._beats.hold(partition, tasks)
+        for task in tasks:
+            execution = self._running[task] = Execution(task, partition, self._setting)
+            self._suspects += task.grant.crashes >= SUSPECT
+            self._telemetry.started(task)
+            execution.start()
+        self._watchdog.begin()
 
-        def ended(_: asyncio.Task[None]) -> None:
-            self._beats.drop(task)
-            del self._running[running]
+    def _ended(self, task: Task) -> None:
+        self._beats.drop(task)
+        if self._running.pop(task, None) is not None:
+            self._suspects -= task.grant.crashes >= SUSPECT
             self._freed.set()
 
-        running.add_done_callback(ended)
 
-
-def _from_thread(
-    loop: asyncio.AbstractEventLoop, callback: Callable[[Task, Pulse], None], task: Task, pulse: Pulse
-) -> None:
+def _from_thread(loop: asyncio.AbstractEventLoop, callback: Callable[[Pulses], None], pulses: Pulses) -> None:
     # The loop may already be closed while the last beats come home.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback, task, pulse)
-
-
-async def _first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+        loop.call_soon_threadsafe(callback, pulses)

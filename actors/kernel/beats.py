@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from redis.exceptions import RedisError
@@ -31,11 +31,15 @@ REPORT_S = 0.25
 STOPPED_BEATS = 3
 """Beats that this thread has missed when its process was stopped."""
 
+Pulses = Sequence[tuple[Task, Pulse]]
+"""What beats were answered."""
 log = structlog.get_logger("kernel.beats")
 
 
 class _Held:
     """One lease that is being renewed. After its making only the thread touches it, `dirty` apart."""
+
+    __slots__ = ("dirty", "partition", "reported_at_s", "task")
 
     def __init__(self, task: Task, partition: str) -> None:
         self.task = task
@@ -54,14 +58,18 @@ class _Held:
 
 
 class Beats:
-    """Renews every held lease each `beat_s`; hands the answers to `on_pulse`, which is called in this thread."""
+    """Renews every held lease each `beat_s`.
+
+    Answers that say something are handed to `on_pulses`, which is called in this thread, once for each call of `beat`:
+    mostly all is well, and the actor's loop is not woken for that.
+    """
 
     def __init__(
         self,
         redis_options: RedisOptions,
         partitions: Partitions,
         options: KernelOptions,
-        on_pulse: Callable[[Task, Pulse], None],
+        on_pulses: Callable[[Pulses], None],
         stuck_after_s: float,
     ) -> None:
         """`stuck_after_s`: a loop that has not turned for so long will not, and its leases are left to run out."""
@@ -69,8 +77,8 @@ class Beats:
         self._redis_options = redis_options
         self._partitions = partitions
         self._options = options
-        self._on_pulse = on_pulse
-        self._held: dict[str, _Held] = {}
+        self._on_pulses = on_pulses
+        self._held: dict[Task, _Held] = {}
         self._apart = parse_address(redis_options.url).kind == "cluster"
         """Partitions may have different primaries."""
         self._lock = threading.Lock()
@@ -93,17 +101,18 @@ class Beats:
         """When the owner's loop turned last, written by it, and when it was last asked to say so."""
         self._thread.start()
 
-    def hold(self, task: Task) -> None:
+    def hold(self, partition: str, tasks: Sequence[Task]) -> None:
         with self._lock:
-            self._held[task.fence + task.job] = _Held(task, self._partitions.of_job(task.job))
+            for task in tasks:
+                self._held[task] = _Held(task, partition)
 
     def drop(self, task: Task) -> None:
         with self._lock:
-            self._held.pop(task.fence + task.job, None)
+            self._held.pop(task, None)
 
     def report(self, task: Task) -> None:
         """Progress of `task` changed; it travels within REPORT_S."""
-        held = self._held.get(task.fence + task.job)
+        held = self._held.get(task)
         if held is None or held.dirty:
             return
         held.dirty = True
@@ -216,5 +225,7 @@ class Beats:
                     held.dirty = True
                 raise
             self.answered_at_s = time.monotonic()
-            for held, pulse in zip(page, pulses, strict=True):
-                self._on_pulse(held.task, pulse)
+            answers = zip(page, pulses, strict=True)
+            told = [(held.task, pulse) for held, pulse in answers if pulse is not Pulse.OK]
+            if told:
+                self._on_pulses(told)

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import redis.asyncio
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -34,6 +33,7 @@ from actors.kernel.address import Node, parse_address
 from actors.kernel.options import RedisOptions
 from actors.kernel.routed import RoutedClient
 from actors.kernel.topology import Directory, WrongTopology, read_cluster, sentinel_reader
+from actors.kernel.transport import OURS, Pool, Tcp, Tls
 
 WAIT_CODES = (
     "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED", "BUSY", "MISCONF",
@@ -47,36 +47,6 @@ TOPOLOGY_TIMEOUT_S = 1.0
 """For questions about who serves what: somebody else can be asked."""
 Reply = TypeVar("Reply")
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.02, 1.0
-
-
-class _Lost:
-    """A connection whose transport uvloop closed between the last reply and this command is a lost one like any other.
-
-    uvloop says RuntimeError, and redis-py passes that on, so our callers would take it for an error of theirs.
-    """
-
-    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
-        try:
-            await super().send_packed_command(*arguments, **options)  # type: ignore[misc]
-        except RuntimeError as error:
-            if "closed" not in str(error):
-                raise
-            raise RedisConnectionError(str(error)) from error
-
-
-class _Tcp(_Lost, Connection):
-    pass
-
-
-class _Tls(_Lost, SSLConnection):
-    pass
-
-
-class _Unix(_Lost, UnixDomainSocketConnection):
-    pass
-
-
-_OURS: dict[type, type] = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 class StoreFull(Exception):
@@ -135,10 +105,8 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
         "socket_timeout": options.reply_timeout_s + block_s,
     }
     if address.kind == "standalone":
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            address.url, max_connections=connections, timeout=None, **calls
-        )
-        pool.connection_class = _OURS[pool.connection_class]
+        pool = Pool.from_url(address.url, max_connections=connections, timeout=None, **calls)
+        pool.connection_class = OURS[pool.connection_class]
         return redis.asyncio.Redis.from_pool(pool)
     questions = {
         **(calls if address.kind == "cluster" else common),
@@ -147,10 +115,10 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
     }
     if address.kind == "sentinel":
         questions |= {"username": options.sentinel_username, "password": options.sentinel_password}
-    connection_class = _Tls if address.tls else _Tcp
+    connection_class = Tls if address.tls else Tcp
 
     def client(node: Node, most: int, arguments: dict[str, Any], database: int) -> redis.asyncio.Redis:
-        pool = redis.asyncio.BlockingConnectionPool(
+        pool = Pool(
             max_connections=most, timeout=None, connection_class=connection_class,
             host=node[0], port=node[1], db=database, **arguments,
         )  # fmt: skip

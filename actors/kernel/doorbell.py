@@ -26,17 +26,28 @@ class Doorbell:
         self._client = connect(options, block_s=BLOCK_S, connections=MOST_READS)
         self._reads: dict[Bells, asyncio.Task[set[str]]] = {}
         """Reads under way, by what they listen to; one that was not needed this time serves the next."""
+        self._listening: asyncio.Future[None] | None = None
+        """What `ring` waits for: it is woken by the reads themselves, which costs fewer turns than `asyncio.wait`."""
+        self._hung_up = False
 
     async def ring(self, bells: dict[str, str]) -> set[str]:
-        """Waits until an inbox has an entry behind its id, at most five seconds; returns those inboxes."""
+        """Waits until an inbox has an entry behind its id, at most five seconds, or until it is hung up.
+
+        Returns the inboxes that have one.
+        """
         wanted = self._split(bells)
         await end_tasks([self._reads.pop(outdated) for outdated in self._reads.keys() - wanted])
         loop = asyncio.get_running_loop()
         gives_up_at = loop.time() + BLOCK_S * 0.98
-        while True:
+        while not self._hung_up:
             for missing in wanted - self._reads.keys():
                 self._reads[missing] = asyncio.create_task(self._read(missing))
-            done, _ = await asyncio.wait(self._reads.values(), return_when=asyncio.FIRST_COMPLETED)
+                self._reads[missing].add_done_callback(self._wake)
+            done = [read for read in self._reads.values() if read.done()]
+            if not done:
+                self._listening = loop.create_future()
+                await self._listening
+                continue
             self._reads = {listened: read for listened, read in self._reads.items() if read not in done}
             errors = [error for read in done if (error := read.exception()) is not None]
             rung = {inbox for read in done if read.exception() is None for inbox in read.result()}
@@ -44,6 +55,16 @@ class Doorbell:
                 raise errors[0]
             if rung or loop.time() > gives_up_at:
                 return rung
+        return set()
+
+    def hang_up(self) -> None:
+        """Nobody listens any more: `ring` returns at once."""
+        self._hung_up = True
+        self._wake()
+
+    def _wake(self, _: object = None) -> None:
+        if self._listening is not None and not self._listening.done():
+            self._listening.set_result(None)
 
     async def close(self) -> None:
         await end_tasks(list(self._reads.values()))

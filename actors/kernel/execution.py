@@ -1,4 +1,9 @@
-"""One job in one worker: run the handler, watch it, end its lease exactly once."""
+"""One job in one worker: run the handler, stop it where need be, end its lease exactly once.
+
+A job costs one asyncio task, its handler's. All else is called back: by the task when it has ended, by the gathered
+call that ended the lease, by a beat's answer, and by the actor's `Watchdog`. Only a job that is stopped has a second
+task, which sees to it that the handler ends.
+"""
 
 import asyncio
 import time
@@ -8,16 +13,17 @@ from enum import StrEnum
 import msgspec
 import structlog
 
-from actors.kernel import telemetry
 from actors.kernel.gather import Gather
 from actors.kernel.handler import Done, FailurePolicy, Handler, Next, Result, Split, Stalled, Task
 from actors.kernel.items import Commit, End, Fail, Pulse, Release, check_bodies
+from actors.kernel.neighbours import Neighbour, Neighbours, following_grant
+from actors.kernel.telemetry import StageTelemetry
 from actors.kernel.worker import Worker
 
 STOPPING = b'{"code":"WORKER_STOPPING","message":"The worker was stopped; the step starts again elsewhere."}'
 CANCELLING = b'{"code":"CANCELLING","message":"The job is being cancelled."}'
-LOOK_S = 1.0
-"""Longest pause of the stall watchdog between two looks at its clock."""
+HEARING_TURNS = 2
+"""Turns of the event loop in which a handler that listens to `task.cancelled` may act before it is cancelled."""
 log = structlog.get_logger("kernel.execution")
 
 
@@ -38,6 +44,15 @@ class Ends(msgspec.Struct):
     fail: Gather[Fail]
     release: Gather[Release]
 
+    @staticmethod
+    def of(worker: Worker) -> "Ends":
+        return Ends(Gather(worker.commit), Gather(worker.fail), Gather(worker.release))
+
+    async def close(self) -> None:
+        """Ends what is still in flight."""
+        for gather in (self.commit, self.fail, self.release):
+            await gather.close()
+
 
 class NotAResult(TypeError):
     """A handler returned something outside the closed union: a bug of the stage."""
@@ -50,34 +65,43 @@ class Watch(msgspec.Struct, frozen=True):
     kill_grace_s: float
 
 
-class Execution:
-    """The life of one grant."""
+class Setting(msgspec.Struct, frozen=True):
+    """What all jobs of one actor share."""
 
-    def __init__(
-        self,
-        task: Task,
-        handler: Handler,
-        policy: FailurePolicy,
-        ends: Ends,
-        partition: str,
-        watch: Watch,
-        abandon: Callable[[], None],
-    ) -> None:
+    handler: Handler
+    policy: FailurePolicy
+    ends: Ends
+    watch: Watch
+    telemetry: StageTelemetry
+    neighbours: Neighbours
+    abandon: Callable[[Task], None]
+    """Stops the beats: called when a stopped handler does not end within the grace."""
+    ended: Callable[[Task], None]
+    """Called once: the end was answered, need not be sent, or cannot be."""
+
+
+class Execution:
+    """The life of one grant. Its ends are called back and never raise: an unsent one is the reaper's to find."""
+
+    __slots__ = ("_host", "_how", "_partition", "_setting", "_started_at_s", "_stop", "_stopping", "_work", "task")
+
+    def __init__(self, task: Task, partition: str, setting: Setting) -> None:
         self.task = task
-        self._handler = handler
-        self._policy = policy
-        self._ends = ends
         self._partition = partition
-        self._watch_for = watch
-        self._abandon = abandon
-        """Stops the beats: called when a stopped handler does not end within the grace."""
+        self._setting = setting
         self._stop: Stop | None = None
         """The first reason to stop. Written once, by `_halt`."""
-        self._stopped = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
+        self._host: Neighbour | None = None
+        """Who keeps a place for the job's next stage while the commit is on its way."""
+        self._how = ""
+        """The verb that ends the lease, or why none does."""
 
-    @staticmethod
-    def ends(worker: Worker) -> Ends:
-        return Ends(Gather(worker.commit), Gather(worker.fail), Gather(worker.release))
+    def start(self) -> None:
+        """Begins the handler in the next turn of the event loop."""
+        self._started_at_s = time.monotonic()
+        self._work = asyncio.create_task(self._handle(), name=self.task.grant.job)
+        self._work.add_done_callback(self._worked)
 
     def on_pulse(self, pulse: Pulse) -> None:
         """What a beat answered."""
@@ -91,100 +115,126 @@ class Execution:
     def give_back(self) -> None:
         self._halt(Stop.GIVE_BACK)
 
+    def stalled(self) -> None:
+        """Nothing moved for the stall timeout."""
+        self._halt(Stop.STALLED)
+
+    @property
+    def watched(self) -> bool:
+        """Whether its handler runs and was not stopped yet."""
+        return self._stop is None and not self._work.done()
+
+    def forget(self) -> None:
+        """The actor ends; a handler that cannot be stopped is left alone."""
+        if self._stopping is not None:
+            self._stopping.cancel()
+
     def _halt(self, reason: Stop) -> None:
-        if self._stop is None:
-            self._stop = reason
-            self.task.cancelled.set()
-            self._stopped.set()
-
-    async def run(self) -> None:
-        """Runs to the end. Never raises: an end that could not be sent is the reaper's to find."""
-        started_at_s = time.monotonic()
-        work = asyncio.create_task(self._work(), name=f"handler-{self.task.job}")
-        await self._watch(work)
-        try:
-            how, end = await self._end(work)
-        except Exception:
-            log.exception("stage.end_unsent", job=self.task.job, stage=self.task.stage, fence=self.task.fence)
+        if self._stop is not None:
             return
-        telemetry.stage_ended(self.task, how, end, time.monotonic() - started_at_s)
+        self._stop = reason
+        self.task.cancelled.set()
+        if not self._work.done():
+            self._stopping = asyncio.create_task(self._stop_work(), name=f"stop-{self.task.job}")
 
-    async def _work(self) -> Result:
-        result = await self._handler.handle(self.task)
-        if not isinstance(result, Next | Split | Done):
+    async def _handle(self) -> Result:
+        result = await self._setting.handler.handle(self.task)
+        if not isinstance(result, (Next, Done, Split)):
             raise NotAResult(type(result).__name__)
         check_bodies(result.result if isinstance(result, Done) else result.input)
         return result
 
-    async def _watch(self, work: asyncio.Task[Result]) -> None:
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        while not work.done() and not stopped.done():
-            looked_at_s = time.monotonic()
-            left_s = self.task.moved_at_s + self._watch_for.stall_timeout_s - looked_at_s
-            if left_s <= 0:
-                self._halt(Stop.STALLED)
-            pause_s = min(max(left_s, 0), LOOK_S)
-            await asyncio.wait({work, stopped}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-            now_s = time.monotonic()
-            overslept_s = now_s - looked_at_s - pause_s
-            if overslept_s > LOOK_S:
-                # This process was stopped, or its machine was: the job had no chance to move.
-                self.task.moved_at_s = min(self.task.moved_at_s + overslept_s, now_s)
-        stopped.cancel()
-        if work.done():
+    async def _stop_work(self) -> None:
+        for _ in range(HEARING_TURNS):
+            await asyncio.sleep(0)
+        if self._work.done():
             return
-        work.cancel()
-        await asyncio.wait({work}, timeout=self._watch_for.kill_grace_s)
-        if not work.done():
+        self._work.cancel()
+        await asyncio.wait({self._work}, timeout=self._setting.watch.kill_grace_s)
+        if not self._work.done():
             log.error("stage.unstoppable", job=self.task.job, stage=self.task.stage, fence=self.task.fence)
-            self._abandon()
-            await asyncio.wait({work})
+            self._setting.abandon(self.task)
 
-    async def _end(self, work: asyncio.Task[Result]) -> tuple[str, End | None]:
-        if self._stop in (Stop.FENCED, Stop.DEADLINE):
-            _read_outcome(work)
-            return str(self._stop), None
+    def _worked(self, work: asyncio.Task[Result]) -> None:
+        """The handler has ended, and its lease ends accordingly."""
+        try:
+            self._end(work)
+        except Exception as error:  # noqa: BLE001 - it is written down there
+            self._answered(error)
+
+    def _end(self, work: asyncio.Task[Result]) -> None:
+        ends, task = self._setting.ends, self.task
         failure = _read_outcome(work)
-        if failure is None:
-            return "commit", await self._commit(work.result())
-        if self._stop is Stop.CANCEL:
-            return "cancel", await self._release(CANCELLING)
-        if self._stop is Stop.GIVE_BACK:
-            return "release", await self._release(STOPPING)
-        if self._stop is Stop.STALLED:
-            failure = Stalled("STALLED", f"nothing moved for {self._watch_for.stall_timeout_s} s")
-        return "fail", await self._fail(failure)
-
-    async def _commit(self, result: Result) -> End:
-        task = self.task
-        if isinstance(result, Next | Split):
-            commit = Commit(
-                job=task.job,
-                fence=task.fence,
-                kind="next" if isinstance(result, Next) else "split",
-                stage=result.stage,
-                lane=result.lane,
-                body=result.input,
-                refs=result.refs,
-                percent=task.percent,
-                rescue=result.rescue,
-                reach=100.0 if isinstance(result, Next) else result.reach,
-            )
+        if self._stop in (Stop.FENCED, Stop.DEADLINE):
+            self._how = str(self._stop)
+            self._answered(None)
+        elif failure is None:
+            self._commit(work.result())
+        elif self._stop is Stop.CANCEL:
+            self._how = "cancel"
+            ends.release.add(self._partition, Release(task.job, task.fence, CANCELLING), self._answered)
+        elif self._stop is Stop.GIVE_BACK:
+            self._how = "release"
+            ends.release.add(self._partition, Release(task.job, task.fence, STOPPING), self._answered)
         else:
-            commit = Commit(task.job, task.fence, "done", "", "", result.result, (), result.event)
-        return await self._ends.commit.end(self._partition, commit)
+            if self._stop is Stop.STALLED:
+                failure = Stalled("STALLED", f"nothing moved for {self._setting.watch.stall_timeout_s} s")
+            self._how = "fail"
+            ends.fail.add(self._partition, self._fail(failure), self._answered)
 
-    async def _release(self, reason: bytes) -> End:
-        return await self._ends.release.end(self._partition, Release(self.task.job, self.task.fence, reason))
+    def _commit(self, result: Result) -> None:
+        self._how = "commit"
+        if isinstance(result, Next):
+            self._host = self._setting.neighbours.reserve(result.stage, result.lane)
+        keep = self._host.worker_name if self._host is not None else ""
+        self._setting.ends.commit.add(self._partition, _commit(self.task, result, keep), self._committed)
 
-    async def _fail(self, failure: BaseException) -> End:
+    def _committed(self, end: End | Exception) -> None:
+        result = self._work.result()
+        try:
+            if self._host is not None and end is End.KEPT and isinstance(result, Next):
+                self._host.receive(self._partition, following_grant(self.task.grant, result, self.task.percent))
+            elif self._host is not None:
+                self._host.give_up()
+        finally:
+            self._answered(end)
+
+    def _fail(self, failure: BaseException) -> Fail:
         task = self.task
-        decided = self._policy.decide(task.stage, task.attempt, failure)
-        telemetry.stage_failed(task, decided, failure)
-        return await self._ends.fail.end(
-            self._partition,
-            Fail(task.job, task.fence, decided.cls, decided.delay_ms, decided.budget, decided.error, decided.reason),
-        )
+        decided = self._setting.policy.decide(task.stage, task.attempt, failure)
+        self._setting.telemetry.failed(task, decided, failure)
+        return Fail(task.job, task.fence, decided.cls, decided.delay_ms, decided.budget, decided.error, decided.reason)
+
+    def _answered(self, end: End | Exception | None) -> None:
+        """`end`: how the lease stands, None where nobody was asked."""
+        task = self.task
+        try:
+            if isinstance(end, Exception):
+                log.error("stage.end_unsent", job=task.job, stage=task.stage, fence=task.fence, exc_info=end)
+            else:
+                self._setting.telemetry.ended(task, self._how, end, time.monotonic() - self._started_at_s)
+        finally:
+            self._setting.ended(task)
+
+
+def _commit(task: Task, result: Result, keep: str) -> Commit:
+    grant = task.grant
+    if isinstance(result, Done):
+        return Commit(grant.job, grant.fence, "done", "", "", result.result, (), result.event)
+    reach = 100.0 if isinstance(result, Next) else result.reach
+    return Commit(
+        job=grant.job,
+        fence=grant.fence,
+        kind="next" if isinstance(result, Next) else "split",
+        stage=result.stage,
+        lane=result.lane,
+        body=result.input,
+        refs=result.refs,
+        percent=task.percent,
+        rescue=result.rescue,
+        reach=reach,
+        keep=keep,
+    )
 
 
 def _read_outcome(work: asyncio.Task[Result]) -> BaseException | None:

@@ -116,9 +116,16 @@ class Task:
         """Last reported progress. Written by the handler through `report`."""
         self.moved_at_s = time.monotonic()
         """When the job's own progress last moved; the stall watchdog reads it."""
-        self.cancelled = asyncio.Event()
-        """Set when the work is no longer wanted: cancel, deadline or a lost fence. Written by the actor."""
+        self._cancelled: asyncio.Event | None = None
+        """Made when somebody asks for it: few handlers do."""
         self._report = report
+
+    @property
+    def cancelled(self) -> asyncio.Event:
+        """Set when the work is no longer wanted: cancel, deadline or a lost fence. Set by the actor."""
+        if self._cancelled is None:
+            self._cancelled = asyncio.Event()
+        return self._cancelled
 
     @property
     def job(self) -> str:

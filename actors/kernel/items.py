@@ -124,7 +124,7 @@ class Commit(msgspec.Struct, frozen=True):
     reach: float = 100.0
     """split: percent of the job when its children have ended."""
     keep: str = ""
-    """next: a new nonce, when this worker has a free slot for the next stage and would go on with it."""
+    """next: the worker that has a free slot for the next stage in this process, and would go on with it."""
 
 
 class Fail(msgspec.Struct, frozen=True):

@@ -41,44 +41,56 @@ def _flag(flag: bool) -> str:
     return "1" if flag else ""
 
 
-def _beat_arguments(beat: Beat) -> list[Argument]:
-    return [beat.job, beat.fence, _percent(beat.percent), beat.progress]
+_NO_REFS = b"[]"
+_PULSES = {pulse.value.encode(): pulse for pulse in Pulse}
+_ENDS = {end.value.encode(): end for end in End}
+"""Looked up, as making members of an enumeration costs more than all else that is done with them."""
 
 
-def _commit_arguments(commit: Commit) -> list[Argument]:
-    refs = msgspec.json.encode(commit.refs)
-    where: list[Argument] = [commit.job, commit.fence, commit.kind, commit.stage, commit.lane, _flag(commit.rescue)]
-    return [*where, _percent(commit.percent), _percent(commit.reach), commit.body, refs, commit.data, commit.keep]
+def _refs(refs: tuple[str, ...]) -> bytes:
+    return msgspec.json.encode(refs) if refs else _NO_REFS
 
 
-def _fail_arguments(fail: Fail) -> list[Argument]:
-    return [fail.job, fail.fence, fail.cls, fail.delay_ms, fail.budget, fail.error, fail.reason]
+def _beat_arguments(beat: Beat) -> tuple[Argument, ...]:
+    return (beat.job, beat.fence, _percent(beat.percent), beat.progress)
 
 
-def _release_arguments(release: Release) -> list[Argument]:
-    return [release.job, release.fence, release.reason]
+def _commit_arguments(commit: Commit) -> tuple[Argument, ...]:
+    return (
+        commit.job, commit.fence, commit.kind, commit.stage, commit.lane, _flag(commit.rescue),
+        _percent(commit.percent), _percent(commit.reach), commit.body, _refs(commit.refs), commit.data,
+        commit.keep,
+    )  # fmt: skip
+
+
+def _fail_arguments(fail: Fail) -> tuple[Argument, ...]:
+    return (fail.job, fail.fence, fail.cls, fail.delay_ms, fail.budget, fail.error, fail.reason)
+
+
+def _release_arguments(release: Release) -> tuple[Argument, ...]:
+    return (release.job, release.fence, release.reason)
 
 
 def _grant(reply: list[bytes]) -> Grant:
     job, fence, stage, tenant, kind, attempt, crashes, deadline, *more = reply
     lane, priority, percent, parent, children, spec, body, refs = more
     return Grant(
-        job=text(job),
-        fence=text(fence),
-        stage=text(stage),
-        tenant=text(tenant),
-        kind=text(kind),
+        job=job.decode(),
+        fence=fence.decode(),
+        stage=stage.decode(),
+        tenant=tenant.decode(),
+        kind=kind.decode(),
         attempt=int(attempt),
         crashes=int(crashes),
         deadline_ms=int(deadline),
-        lane=text(lane),
-        priority=text(priority),
+        lane=lane.decode(),
+        priority=priority.decode(),
         percent=float(percent),
-        parent=text(parent),
+        parent=parent.decode(),
         children=int(children),
         spec=spec,
         input=body,
-        refs=msgspec.json.decode(refs, type=tuple[str, ...]),
+        refs=() if refs == _NO_REFS else msgspec.json.decode(refs, type=tuple[str, ...]),
     )
 
 
@@ -86,7 +98,7 @@ def _child_arguments(child: Child) -> list[Argument]:
     """Ten values, see lua/spawn.lua."""
     where: list[Argument] = [child.number, child.kind, child.stage, child.lane, _flag(child.rescue)]
     listed = "1" if child.listed else "0"
-    return [*where, child.priority or "", listed, child.spec, child.input, msgspec.json.encode(child.refs)]
+    return [*where, child.priority or "", listed, child.spec, child.input, _refs(child.refs)]
 
 
 def _child_row(parent: str, number: str, row: str) -> ChildRow:
@@ -115,17 +127,17 @@ class Worker:
 
     async def beat(self, partition: str, beats: Sequence[Beat]) -> list[Pulse]:
         lease: list[Argument] = [self._options.lease_ms]
-        return [Pulse(status) for status in await self._call("beat", partition, beats, _beat_arguments, lease)]
+        return [_PULSES[status] for status in await self._call("beat", partition, beats, _beat_arguments, lease)]
 
     async def commit(self, partition: str, commits: Sequence[Commit]) -> list[End]:
-        worker: list[Argument] = [self.name, self._options.lease_ms]
-        return [End(status) for status in await self._call("commit", partition, commits, _commit_arguments, worker)]
+        lease: list[Argument] = [self._options.lease_ms]
+        return [_ENDS[status] for status in await self._call("commit", partition, commits, _commit_arguments, lease)]
 
     async def fail(self, partition: str, fails: Sequence[Fail]) -> list[End]:
-        return [End(status) for status in await self._call("fail", partition, fails, _fail_arguments, [])]
+        return [_ENDS[status] for status in await self._call("fail", partition, fails, _fail_arguments, [])]
 
     async def release(self, partition: str, releases: Sequence[Release]) -> list[End]:
-        return [End(status) for status in await self._call("release", partition, releases, _release_arguments, [])]
+        return [_ENDS[status] for status in await self._call("release", partition, releases, _release_arguments, [])]
 
     async def spawn(self, partition: str, spawn: Spawn) -> Spawned:
         """Creates children of a running job. Raises an out-of-memory error of redis-py when Redis is full."""
@@ -149,14 +161,17 @@ class Worker:
         verb: str,
         partition: str,
         items: Sequence[Item],
-        arguments_of: Callable[[Item], list[Argument]],
-        first: list[Argument],
-    ) -> list[str]:
+        arguments_of: Callable[[Item], tuple[Argument, ...]],
+        arguments: list[Argument],
+    ) -> list[bytes]:
+        """The status of each item. `arguments`: what comes before theirs."""
         keys = self._partitions.keys(partition)
-        arguments = [*first, *(argument for item in items for argument in arguments_of(item))]
-        reply = await self._scripts.call(verb, keys, job_keys(keys, items), arguments)
-        return [text(status) for status in reply]
+        for item in items:
+            arguments += arguments_of(item)
+        statuses: list[bytes] = await self._scripts.call(verb, keys, job_keys(keys, items), arguments)
+        return statuses
 
 
 def job_keys(keys: Keys, items: Sequence[Beat] | Sequence[Commit] | Sequence[Fail] | Sequence[Release]) -> list[str]:
-    return [keys.job(item.job) for item in items]
+    prefix = keys.job("")
+    return [prefix + item.job for item in items]

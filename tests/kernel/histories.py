@@ -103,17 +103,16 @@ class Histories(InStep, RuleBasedStateMachine):
             keeps = data.draw(st.booleans())
             self.send_commits(
                 [
-                    Item(*fence, "done") if kind == "done" else Item(*fence, "next", kind, keep=self.nonce(keeps))
+                    Item(*fence, "done") if kind == "done" else Item(*fence, "next", kind, keep=self.keeper_of(keeps))
                     for fence, kind in zip(granted, kinds, strict=True)
                     if kind
                 ]
             )
 
-    def nonce(self, keeps: bool) -> str:
-        """Of a commit whose worker would go on with the next stage; nothing where it would not."""
-        self.nonces += 1
+    def keeper_of(self, keeps: bool) -> str:
+        """The worker that would go on with the next stage, if any."""
         # Where hints are lost, nobody can tell from the jobs whether one waits.
-        return f"k{self.nonces}" if keeps and self.following.sound else ""
+        return "w" if keeps and self.following.sound else ""
 
     @precondition(lambda self: self.model.granted)
     @rule(data=st.data())
@@ -130,7 +129,7 @@ class Histories(InStep, RuleBasedStateMachine):
         kind: Any = "next" if following else "done"
         keeps = data.draw(st.booleans()) if following else False
         items = [
-            Item(*fence, kind, following or "", percent=percent, keep=self.nonce(keeps))
+            Item(*fence, kind, following or "", percent=percent, keep=self.keeper_of(keeps))
             for fence in self.drawn_fences(data)
         ]
         self.send_commits(items)

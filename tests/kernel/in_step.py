@@ -45,7 +45,6 @@ class InStep:
         self.takes: list[Asked] = []
         self.kept: list[Item] = []
         """Every commit after which its worker went on with the job."""
-        self.nonces = 0
         self.wait(self.client.flushall())
 
     def wait(self, call: Any) -> Any:

@@ -143,7 +143,9 @@ async def leases(house: House, count: int, tenants: int) -> Calls:
     async def crash_loops() -> Act:
         page = [next(earliest) for _ in range(PAGE)]
         for job in page:
-            await house.client.hset(house.keys.job(job), mapping={"crashes": house.options.crash_budget - 1, "extra": 1})
+            await house.client.hset(
+                house.keys.job(job), mapping={"crashes": house.options.crash_budget - 1, "extra": 1}
+            )
         return await run_out(page)
 
     async def clock_back() -> Act:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actors.kernel import Done, Next, Result, State, Task, execution
+from actors.kernel import Done, Next, Result, State, Task, watchdog
 from actors.kernel.scripts import text
 from tests.kernel.cases.hands import Hands, lose_leases
 from tests.kernel.stages import Installation, Scripted, done, eventually, forever
@@ -248,7 +248,7 @@ async def test_time_in_which_the_worker_was_stopped_is_no_stall(
     house: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing could move while the whole process stood still, as it does in a suspended machine."""
-    monkeypatch.setattr(execution, "LOOK_S", 0.1)
+    monkeypatch.setattr(watchdog, "LOOK_S", 0.1)
 
     def stand_still() -> None:
         time.sleep(0.8)

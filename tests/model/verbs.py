@@ -131,17 +131,17 @@ class Model:
         job = self.meet(item.job)
         if job is None or not item.keep or job.fence == item.fence:
             return False
-        fence = f"{int(item.fence.partition('.')[0]) + 1}.{item.keep}"
+        fence = _following(item.fence)
         self.resume(job, fence)
         return job.state == State.RUNNING and job.fence == fence
 
-    def _keep(self, job: Job, nonce: str) -> None:
+    def _keep(self, job: Job) -> None:
         """The worker goes on with the next stage: only where nobody waits for it."""
         assert job.queue not in {other.queue for other in self._awaited()}, f"{job.id} went before others"
         assert job.stage not in self.paused
         assert not job.overdue
         job.takes += 1
-        job.fence = f"{job.takes}.{nonce}"
+        job.fence = _following(job.fence)
         job.move("commit", State.RUNNING, "job.started")
 
     def _commit(self, item: Item, kept: bool, awaited: set[tuple[str, str]]) -> str:
@@ -167,7 +167,7 @@ class Model:
         else:
             job.events.append("job.stage")
             if kept and item.keep and status == "OK":
-                self._keep(job, item.keep)
+                self._keep(job)
                 status = "KEPT"
             else:
                 others = {other.queue for other in self._awaited()} | awaited
@@ -343,3 +343,9 @@ class Model:
             parent = self.jobs.get(job.parent)
             if parent is not None and parent.rows.get(job.number) == "open":
                 self.family.blur(parent.id)
+
+
+def _following(fence: str) -> str:
+    """The fence of a worker that goes on with the next stage."""
+    takes, _, nonce = fence.partition(".")
+    return f"{int(takes) + 1}.{nonce}"

@@ -1,13 +1,14 @@
 -- commit: a worker ends its lease with a result.
 --
 -- KEYS 9+  job:<id>, one an item
--- ARGV 7   worker (consumer name)   8 lease (ms)
---      9+  twelve an item: id, fence, kind (next | split | done), stage, lane and rescue of the next stage, percent reached
+-- ARGV 7   lease (ms)
+--      8+  twelve an item: id, fence, kind (next | split | done), stage, lane and rescue of the next stage, percent reached
 --          ('' when the stage reported none), reach (split: percent of the job when its children have ended), body (next,
 --          split: input of the next stage; done: the result), refs (JSON array), data (done: JSON object, the data of
---          job.completed), keep (next: a new nonce when this worker has a free slot for the next stage, or '')
+--          job.completed), keep (next: the worker that has a free slot for the next stage, or '')
 -- Reply    one status an item: OK | KEPT | LATE | ALREADY | CANCELLED | FENCED | GONE, see part `end_lease`
---          KEPT  the worker goes on with the next stage at once, under the fence <takes + 1>.<keep>, as if it had taken it
+--          KEPT  that worker goes on with the next stage at once, as if it had taken it. Its fence is the one that ended with
+--                one take more: no other can have been given that name
 -- Repeat   answers ALREADY; KEPT, with a renewed lease, as long as the worker has the job.
 --
 -- The fence is compared, the lease ended, the next hint written and the event appended here and nowhere else, so there
@@ -16,7 +17,7 @@
 --
 -- A worker may keep a job only where nobody waits: then `take` would give it the very job whose hint would be written here.
 
-local worker, UNTIL = ARGV[FIRST], text_of[NOW + tonumber(ARGV[FIRST + 1])]
+local UNTIL = text_of[NOW + tonumber(ARGV[FIRST])]
 local statuses = {}
 shrink_first()
 
@@ -55,15 +56,17 @@ local function next_stage(job, stage, lane, rescue, percent, body, refs, keep)
     write(job, 'input', body, 'refs', refs)
     return 'OK'
   end
-  start(job, keep, UNTIL)
+  start(job, string.match(job.fence, '%.(.*)$'), UNTIL)
   job.inbox = ''
-  write(job, 'owner', worker, 'started_at', NOW_TEXT, 'input', body, 'refs', refs)
+  write(job, 'owner', keep, 'started_at', NOW_TEXT, 'input', body, 'refs', refs)
   return 'KEPT'
 end
 
 -- Whether the worker has this job by an earlier sending of this call.
-local function has_kept(job, fence, keep)
-  local kept = tonumber(string.match(fence, '^%d+') or 0) + 1 .. '.' .. keep
+local function has_kept(job, fence)
+  local takes, nonce = string.match(fence, '^(%d+)(%..*)$')
+  if not takes then return false end
+  local kept = text_of[takes + 1] .. nonce
   resume(job, kept)
   if job.state ~= 'running' or job.fence ~= kept then return false end
   row('leases', job.id, UNTIL)
@@ -89,7 +92,7 @@ end
 
 local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body, refs, data, keep)
   local job = read(id)
-  if job and keep ~= '' and job.fence ~= fence and has_kept(job, fence, keep) then return 'KEPT' end
+  if job and keep ~= '' and job.fence ~= fence and has_kept(job, fence) then return 'KEPT' end
   local status = standing(job, 'commit', fence)
   if status == 'CANCELLED' and not TERMINAL[job.state] then
     finish_unwanted(job)
@@ -108,7 +111,7 @@ local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body
   return status
 end
 
-for index = FIRST + 2, #ARGV, 12 do
+for index = FIRST + 1, #ARGV, 12 do
   statuses[#statuses + 1] = apart(ARGV[index], commit, unpack(ARGV, index, index + 11))
 end
 settle()

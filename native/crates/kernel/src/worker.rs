@@ -55,8 +55,7 @@ impl Worker<'_> {
 
     /// Ends leases with a result.
     pub fn commit(&mut self, keys: &Keys, commits: &[Commit]) -> RedisResult<Vec<End>> {
-        // The worker's name is for jobs that it keeps.
-        let mut arguments = vec![Vec::new(), self.options.lease_ms().to_string().into()];
+        let mut arguments = vec![self.options.lease_ms().to_string().into()];
         arguments.extend(commits.iter().flat_map(commit_arguments));
         let jobs = commits.iter().map(|commit| keys.job(&commit.job)).collect();
         self.answers(Verb::Commit, keys, jobs, arguments, End::parse)

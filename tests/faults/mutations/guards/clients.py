@@ -3,7 +3,7 @@
 from tests.faults.mutations.guards.places import CASES, KERNEL
 from tests.faults.mutations.mutation import Mutation
 
-ACTOR, EXECUTION = "actors/kernel/actor.py", "actors/kernel/execution.py"
+ACTOR, EXECUTION, WATCHDOG = "actors/kernel/actor.py", "actors/kernel/execution.py", "actors/kernel/watchdog.py"
 TAKING = "actors/kernel/taking.py"
 
 MUTATIONS = (
@@ -11,9 +11,9 @@ MUTATIONS = (
         name="beats-through-the-drain",
         guard="beats go on while a worker that was told to stop finishes its jobs",
         file=ACTOR,
-        old="        self._draining.set()\n        await asyncio.wait([self._loop])\n        giving_back =",
-        new="        self._draining.set()\n        await asyncio.to_thread(self._beats.stop)\n"
-        "        await asyncio.wait([self._loop])\n        giving_back =",
+        old="        await self._end_taking()\n        giving_back =",
+        new="        await asyncio.to_thread(self._beats.stop)\n"
+        "        await self._end_taking()\n        giving_back =",
         tests=(f"{KERNEL}/test_actor_stops.py::test_drain_lets_a_running_job_finish_while_beats_go_on",),
     ),
     Mutation(
@@ -27,7 +27,7 @@ MUTATIONS = (
     Mutation(
         name="stall-watchdog",
         guard="a job that stands still is stopped",
-        file=EXECUTION,
+        file=WATCHDOG,
         old="            if left_s <= 0:\n",
         new="            if False:\n",
         tests=(f"{KERNEL}/test_actor.py::test_a_standing_job_is_stopped_and_fails_as_stalled",),
@@ -36,14 +36,14 @@ MUTATIONS = (
         name="unstoppable-handler",
         guard="a handler that cannot be stopped loses its lease",
         file=EXECUTION,
-        old="            self._abandon()\n",
+        old="            self._setting.abandon(self.task)\n",
         new="",
         tests=(f"{KERNEL}/test_actor.py::test_beats_of_an_unstoppable_handler_end_after_the_kill_grace",),
     ),
     Mutation(
         name="suspended-worker-is-not-stalled",
         guard="a job that had no chance to move is not stopped as stalled",
-        file=EXECUTION,
+        file=WATCHDOG,
         old="            if overslept_s > LOOK_S:\n",
         new="            if False:\n",
         tests=(f"{KERNEL}/test_actor.py::test_time_in_which_the_worker_was_stopped_is_no_stall",),
@@ -52,8 +52,8 @@ MUTATIONS = (
         name="sigterm-spends-nothing",
         guard="what does not fit into the grace is given back uncharged",
         file=EXECUTION,
-        old='        if self._stop is Stop.GIVE_BACK:\n            return "release", await self._release(STOPPING)\n',
-        new="",
+        old="        elif self._stop is Stop.GIVE_BACK:\n",
+        new="        elif False:\n",
         tests=(f"{KERNEL}/test_actor_stops.py::test_what_does_not_fit_into_the_grace_is_given_back_uncharged",),
     ),
     Mutation(
@@ -100,7 +100,7 @@ MUTATIONS = (
         name="suspect-runs-alone",
         guard="a worker takes nothing beside a job that has cost two workers",
         file=ACTOR,
-        old="return suspects or len(self._running)",
+        old="return self._suspects > 0 or len(self._running)",
         new="return len(self._running)",
         tests=(f"{KERNEL}/test_actor.py::test_nothing_is_taken_beside_a_suspect",),
     ),
@@ -124,7 +124,7 @@ MUTATIONS = (
         name="closed-connection",
         guard="a connection that closes under a call is a lost one, so the call is sent again",
         file="actors/kernel/connection.py",
-        old="        pool.connection_class = _OURS[pool.connection_class]\n",
+        old="        pool.connection_class = OURS[pool.connection_class]\n",
         new="",
         tests=(f"{CASES}/test_connection.py::test_a_connection_that_closes_under_a_call_is_lost_like_any_other",),
     ),
