@@ -17,6 +17,10 @@ DASHES = ("-", "--", "-.", ":")
 MANY_BARS = 5
 """More names than this, or longer ones, lie on their side."""
 LONG_NAME = 12
+FEW_BARS = 4
+"""Fewer than this are drawn as narrow as if there were so many."""
+FEW_POWERS = 300.0
+"""An axis of powers that spans less has marks between them."""
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reelway",
@@ -79,9 +83,10 @@ def _lies(plot: Plot) -> bool:
 
 
 def _height(plot: Plot, *, sideways: bool) -> float:
+    legend = 0.2 if len(plot.series) > 1 else 0.0
     if not sideways:
-        return 3.8
-    return 1.2 + 0.17 * len(_names(plot)) * (len(plot.series) + 0.7)
+        return 3.8 + legend
+    return 1.2 + legend + 0.17 * len(_names(plot)) * (len(plot.series) + 0.7)
 
 
 def _bars(plot: Plot, axes: Any) -> None:
@@ -93,7 +98,7 @@ def _bars(plot: Plot, axes: Any) -> None:
         colours = [_colour(str(x) if count == 1 else series.name, number) for x in series.x]
         bars = axes.barh if sideways else axes.bar
         bars(places, series.y, share * 0.92, color=colours, label=series.name)
-        if series.low:
+        if series.low != series.high:
             ends = (series.y, places) if sideways else (places, series.y)
             reach = {"xerr" if sideways else "yerr": _reach(series)}
             axes.errorbar(*ends, **reach, fmt="none", ecolor=TEXT, elinewidth=1, capsize=2)
@@ -105,6 +110,8 @@ def _bars(plot: Plot, axes: Any) -> None:
         axes.grid(visible=False, axis="y")
     else:
         axes.set_xticks(range(len(names)), names)
+        middle, half = (len(names) - 1) / 2, max(len(names), FEW_BARS) / 2
+        axes.set_xlim(middle - half, middle + half)
         axes.grid(visible=False, axis="x")
 
 
@@ -154,29 +161,46 @@ _DRAWN = {"bars": _bars, "lines": _lines, "percentiles": _percentiles}
 
 
 def _label(plot: Plot, axes: Any, *, sideways: bool) -> None:
+    values = axes.xaxis if sideways else axes.yaxis
     if plot.log_x and plot.kind == "lines":
         axes.set_xscale("log")
     if plot.log_y:
         (axes.set_xscale if sideways else axes.set_yscale)("log")
     else:
-        (axes.set_xlim if sideways else axes.set_ylim)(0)
+        _, end = values.get_view_interval()
+        (axes.set_xlim if sideways else axes.set_ylim)(0, max(end, 1.08 * (plot.limit or 0.0)))
     if plot.limit is not None:
-        (axes.axvline if sideways else axes.axhline)(plot.limit, color=TEXT, linestyle="--", linewidth=1.2, zorder=1)
+        _mark(plot.limit, axes, sideways=sideways)
     axes.set_title(plot.title, loc="left")
     axes.set_xlabel(plot.y_label if sideways else plot.x_label)
     axes.set_ylabel(plot.x_label if sideways else plot.y_label)
-    _write_plainly(axes.xaxis if sideways else axes.yaxis)
+    _write_plainly(values, log=plot.log_y)
     if plot.kind == "lines":
-        _write_plainly(axes.xaxis)
+        _write_plainly(axes.xaxis, log=plot.log_x)
     if len(plot.series) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        longest = max(len(series.name) for series in plot.series)
+        axes.figure.legend(loc="outside lower center", ncols=max(1, min(len(plot.series), 6, 80 // (longest + 6))))
 
 
-def _write_plainly(axis: Any) -> None:
+def _mark(limit: float, axes: Any, *, sideways: bool) -> None:
+    (axes.axvline if sideways else axes.axhline)(limit, color=TEXT, linestyle="--", linewidth=1.2, zorder=1)
+    place, across = ((limit, 0.0), "data") if sideways else ((1.0, limit), "axes fraction")
+    along = "axes fraction" if sideways else "data"
+    axes.annotate(
+        f"wanted: {limit:g}", place, (-3, 3), xycoords=(across, along), textcoords="offset points",
+        ha="right", va="bottom", fontsize=8, color=TEXT, zorder=4,
+    )  # fmt: skip
+
+
+def _write_plainly(axis: Any, *, log: bool) -> None:
     """Numbers as people write them, on an axis of powers too."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{NO-BREAK SPACE}")))
+    if log:
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < FEW_POWERS else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _reach(series: Series) -> list[list[float]]:
