@@ -7,6 +7,9 @@ from bench.findings import Figure, Finding, Row, Table
 from bench.machine import Machine
 from bench.page import write_section
 from bench.record import Place, Record
+from bench.systems.guarantees import TITLES
+from bench.systems.guarantees import table as guarantees
+from bench.systems.system import System, load
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Between groups of digits: a number stays on one line."""
@@ -62,7 +65,7 @@ def page(
         parts.append(QUICK)
     if not plain and not pictures and any(each.finding.plots for each in made):
         parts.append(NO_PICTURES)
-    parts.append(_checks(each.finding for each in made))
+    parts += [_checks(each.finding for each in made), _systems(made)]
     parts += [section(each, pictures, link, elsewhere) for each in made]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -150,6 +153,32 @@ def _checks(findings: Iterable[Finding]) -> str:
         for scenario, check in rows
     ]
     return "\n".join(lines)
+
+
+def _systems(records: Iterable[Record]) -> str:
+    """What was compared and what it promises, of the systems that the records name; nothing where ours was alone."""
+    versions: dict[str, dict[str, str]] = {}
+    for each in records:
+        versions |= each.versions
+    compared = [load(name) for name in TITLES if name in versions]
+    if len(compared) < 2:
+        return ""
+    parts = [
+        "## The systems",
+        (
+            "Each has an environment of its own, its documented good settings, and one worker process unless a table"
+            " says otherwise. What they guarantee differs, and so does the work that it takes:"
+        ),
+        guarantees(compared).strip(),
+        "\n".join(_system(each, versions[each.name]) for each in compared),
+    ]
+    return "\n\n".join(parts)
+
+
+def _system(system: System, versions: dict[str, str]) -> str:
+    installed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    said = [system.settings, *(note.rstrip(".") for note in system.notes), f"Installed: {installed}"]
+    return f"- **{TITLES[system.name]}**: {'. '.join(said)}."
 
 
 def _front(records: list[Record]) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench import record, report
@@ -82,6 +83,15 @@ def test_pictures_are_shown_where_they_were_drawn() -> None:
     assert ".svg" not in without
     assert report.NO_PICTURES in without
     assert report.NO_PICTURES not in report.page([recorded()], plain=True)
+
+
+def test_what_was_compared_is_said_with_its_versions() -> None:
+    versions = {"reelway": {"python": "3.11.7"}, "bullmq": {"node": "20.20.2", "bullmq": "6.7.0"}}
+    page = report.page([msgspec.structs.replace(recorded(), versions=versions)], plain=True)
+    assert "## The systems" in page
+    assert "\n| BullMQ |" in page
+    assert "Installed: node 20.20.2, bullmq 6.7.0." in page
+    assert "## The systems" not in report.page([recorded()], plain=True)
 
 
 def test_a_table_may_be_on_another_page(tmp_path: Path) -> None:
