@@ -44,7 +44,7 @@ class Trial(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.system.name}, {self.variant}" if self.variant else self.system.name
+        return f"{self.system.name} {self.variant}" if self.variant else self.system.name
 
     @property
     def settings(self) -> str:

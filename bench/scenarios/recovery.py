@@ -45,7 +45,7 @@ class Result(msgspec.Struct, frozen=True):
         if self.seen_s:
             return self.trial.name, round(statistics.median(self.seen_s), 2), min(self.seen_s), max(self.seen_s)
         if None in self.rounds:
-            return f"{self.trial.name} (not seen)", self.bound_s, self.bound_s, self.bound_s
+            return f"{self.trial.name}, not seen", self.bound_s, self.bound_s, self.bound_s
         return None
 
     def _notes(self) -> list[str]:

@@ -180,9 +180,9 @@ def how(times: Times, disturbances: Sequence[str]) -> str:
     reading = (
         "Columns: how often the job began; seconds from the beginning of the stall to the second start; how often its"
         " work ran to the end; whether the worker that was stopped, or had the job when Redis was, ran it to the end"
-        " (1) or not (0). `ends recorded`: how many ends the system took for the end of the job, and of which start, as"
-        " its own keys say; most keep one result and do not say who wrote it. A handler that its system cancels because its"
-        " lease is lost does not run to the end."
+        " (1) or not (0). `ends recorded`: how many ends the system took for the end of the job, and of which start,"
+        " as its own keys say; most keep one result and do not say who wrote it. A handler that its system cancels"
+        " because its lease is lost does not run to the end."
     )
     rounds = (
         f"Rounds: {len(disturbances)}; up to {AT_ONCE} scenes run at the same time, each on a server of its own. Taken"

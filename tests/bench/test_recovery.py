@@ -86,7 +86,7 @@ class TestRecovery:
     def test_what_was_not_seen_is_a_result(self) -> None:
         result = recovery.Result(other_system(), 125.0, (None, None))
         assert (result.figure.values, result.figure.note) == ((), "not seen within 125 s")
-        assert result.bar == ("other (not seen)", 125.0, 125.0, 125.0)
+        assert result.bar == ("other, not seen", 125.0, 125.0, 125.0)
 
     def test_seen_in_some_rounds(self) -> None:
         result = recovery.Result(other_system(), 125.0, (99.0, None, 101.0))
@@ -101,7 +101,7 @@ class TestRecovery:
     def test_the_shortest_bar_is_first(self) -> None:
         results = [recovery.Result(other_system(), 125.0, (None,)), recovery.Result(OURS, 125.0, (9.5,))]
         (series,) = recovery.plot(results).series
-        assert series.x == ("reelway", "other (not seen)")
+        assert series.x == ("reelway", "other, not seen")
         assert series.y == (9.5, 125.0)
 
     @pytest.mark.parametrize(
