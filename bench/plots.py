@@ -12,7 +12,7 @@ from bench.findings import Plot, Series
 TEXT = "#768390"
 """Has enough contrast on white and on black; so have the colours."""
 OURS_COLOUR = "#e5534b"
-COLOURS = ("#4184e4", "#46954a", "#ae7c14", "#986ee2", "#c96198", "#1b9aaa", "#76839b", "#a0522d", "#6b8e23", "#5f6caf")
+COLOURS = ("#4184e4", "#46954a", "#ae7c14", "#986ee2", "#c96198", "#1b9aaa")
 DASHES = ("-", "--", "-.", ":")
 MANY_BARS = 5
 """More names than this, or longer ones, lie on their side."""
