@@ -211,9 +211,12 @@ def test_a_run_that_is_interrupted_leaves_nothing(temporary: Path, number: signa
 @pytest.mark.heavy
 @pytest.mark.timeout(1200)
 def test_every_scenario_works_and_leaves_nothing(temporary: Path, tmp_path: Path) -> None:
-    with bench(temporary, "--quick", "--systems", "reelway", "--json", str(tmp_path / "all.json")) as run:
-        page, said = run.communicate()
+    words = ["--quick", "--durability", "everysec", "--systems", "reelway"]
+    files = ["--json", str(tmp_path / "all.json"), "--markdown", str(tmp_path / "all.md")]
+    with bench(temporary, *words, *files) as run:
+        _, said = run.communicate()
     assert run.returncode == 0, said
+    page = (tmp_path / "all.md").read_text("utf-8")
     found = [each["finding"] for each in json.loads((tmp_path / "all.json").read_bytes())]
     assert [each["scenario"] for each in found] == list(scenarios.SCENARIOS)
     assert all(each["title"] in page and each["tables"] for each in found)
