@@ -10,7 +10,7 @@ from actors.kernel import Beat, Grant, KernelOptions, Partitions, Pulse, RedisOp
 from actors.kernel import new_nonce as nonce
 from actors.kernel.worker import ITEMS_PER_CALL
 from bench.chains.fleet import Fleet
-from bench.chains.load import inboxes, load_scripts, submit, tenants_in, widen
+from bench.chains.load import inboxes, load_scripts, patient, submit, tenants_in, widen
 from bench.chains.lockstep import Lockstep, Unsteady
 from bench.chains.orders import CONCURRENCY, STAGES, Orders
 from bench.chains.spent import spent
@@ -145,7 +145,7 @@ class Place:
         client = connect(RedisOptions(url=self.server.url))
         try:
             await widen(client, self._partitions, CONCURRENCY)
-            submitter = Submitter(client, self._partitions, KernelOptions())
+            submitter = patient(client, self._partitions)
             await self._hold(client, submitter)
             await submit(submitter, self._tenants, self.situation.population, ordered=TENANTS * CONCURRENCY)
         finally:
