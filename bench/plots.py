@@ -170,26 +170,17 @@ def _label(plot: Plot, axes: Any, *, sideways: bool) -> None:
         _, end = values.get_view_interval()
         (axes.set_xlim if sideways else axes.set_ylim)(0, max(end, 1.08 * (plot.limit or 0.0)))
     if plot.limit is not None:
-        _mark(plot.limit, axes, sideways=sideways)
+        (axes.axvline if sideways else axes.axhline)(plot.limit, color=TEXT, linestyle="--", linewidth=1.2, zorder=1)
     axes.set_title(plot.title, loc="left")
-    axes.set_xlabel(plot.y_label if sideways else plot.x_label)
-    axes.set_ylabel(plot.x_label if sideways else plot.y_label)
+    value_label = plot.y_label if plot.limit is None else f"{plot.y_label} (dashed: {plot.limit:g} wanted)"
+    axes.set_xlabel(value_label if sideways else plot.x_label)
+    axes.set_ylabel(plot.x_label if sideways else value_label)
     _write_plainly(values, log=plot.log_y)
     if plot.kind == "lines":
         _write_plainly(axes.xaxis, log=plot.log_x)
     if len(plot.series) > 1:
         longest = max(len(series.name) for series in plot.series)
         axes.figure.legend(loc="outside lower center", ncols=max(1, min(len(plot.series), 6, 80 // (longest + 6))))
-
-
-def _mark(limit: float, axes: Any, *, sideways: bool) -> None:
-    (axes.axvline if sideways else axes.axhline)(limit, color=TEXT, linestyle="--", linewidth=1.2, zorder=1)
-    place, across = ((limit, 0.0), "data") if sideways else ((1.0, limit), "axes fraction")
-    along = "axes fraction" if sideways else "data"
-    axes.annotate(
-        f"wanted: {limit:g}", place, (-3, 3), xycoords=(across, along), textcoords="offset points",
-        ha="right", va="bottom", fontsize=8, color=TEXT, zorder=4,
-    )  # fmt: skip
 
 
 def _write_plainly(axis: Any, *, log: bool) -> None:

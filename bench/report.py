@@ -85,14 +85,13 @@ def section(record: Record, pictures: Collection[str], link: str, elsewhere: Col
 
 def number(value: float) -> str:
     """At least three digits that count, all digits of what is whole; thousands apart."""
-    size = abs(value)
-    if size >= 100 or value == round(value):
+    if abs(value) >= 99.95 or value == round(value):
         return f"{round(value):,}".replace(",", SPACE)
-    if size >= 10:
+    if abs(value) >= 9.995:
         return f"{value:.1f}"
-    if size >= 1:
+    if abs(value) >= 0.9995:
         return f"{value:.2f}"
-    return f"{value:.3f}" if size >= 0.01 else f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) >= 0.00995 else f"{value:.2g}"
 
 
 def cell(figure: Figure, *, with_unit: bool = False) -> str:

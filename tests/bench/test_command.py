@@ -186,7 +186,8 @@ def processes_of(temporary: Path) -> list[str]:
             if not entry.name.isdigit():
                 continue
             inside = (entry / "cwd").readlink().is_relative_to(temporary)
-            if inside or mark in (entry / "environ").read_bytes().split(b"\0"):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if inside or any(variable.startswith(mark) for variable in variables):
                 found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
 
