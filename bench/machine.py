@@ -72,13 +72,13 @@ class Watch:
         self.seconds = 0.0
 
     def __enter__(self) -> Self:
-        self._before, self._ours_s, self._began = _times(), _ours_s(), time.monotonic()
+        self._before, self._ours_s, self._began = _times(), family_s(), time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        after, ours_s, self.seconds = _times(), _ours_s() - self._ours_s, time.monotonic() - self._began
+        after, ours_s, self.seconds = _times(), family_s() - self._ours_s, time.monotonic() - self._began
         total_s = after.total_s - self._before.total_s
         if total_s > 0 and self.seconds > 0:
             self.steal_percent = round(100 * (after.steal_s - self._before.steal_s) / total_s, 2)
@@ -94,7 +94,7 @@ def _times() -> Times:
         return Times(0, 0, 0)
 
 
-def _ours_s() -> float:
+def family_s() -> float:
     """Processor time of this process and its descendants, of the ended and awaited ones too."""
     used: dict[int, float] = {}
     children: dict[int, list[int]] = {}

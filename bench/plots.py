@@ -12,11 +12,15 @@ from bench.findings import Plot, Series
 TEXT = "#768390"
 """Has enough contrast on white and on black; so have the colours."""
 OURS_COLOUR = "#e5534b"
-COLOURS = ("#4184e4", "#46954a", "#ae7c14", "#986ee2", "#c96198", "#1b9aaa", "#76839b", "#a0522d", "#6b8e23", "#5f6caf")
+COLOURS = ("#4184e4", "#46954a", "#ae7c14", "#986ee2", "#c96198", "#1b9aaa")
 DASHES = ("-", "--", "-.", ":")
 MANY_BARS = 5
 """More names than this, or longer ones, lie on their side."""
 LONG_NAME = 12
+FEW_BARS = 4
+"""Fewer than this are drawn as narrow as if there were so many."""
+FEW_POWERS = 300.0
+"""An axis of powers that spans less has marks between them."""
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reelway",
@@ -79,9 +83,10 @@ def _lies(plot: Plot) -> bool:
 
 
 def _height(plot: Plot, *, sideways: bool) -> float:
+    legend = 0.2 if len(plot.series) > 1 else 0.0
     if not sideways:
-        return 3.8
-    return 1.2 + 0.17 * len(_names(plot)) * (len(plot.series) + 0.7)
+        return 3.8 + legend
+    return 1.2 + legend + 0.17 * len(_names(plot)) * (len(plot.series) + 0.7)
 
 
 def _bars(plot: Plot, axes: Any) -> None:
@@ -93,7 +98,7 @@ def _bars(plot: Plot, axes: Any) -> None:
         colours = [_colour(str(x) if count == 1 else series.name, number) for x in series.x]
         bars = axes.barh if sideways else axes.bar
         bars(places, series.y, share * 0.92, color=colours, label=series.name)
-        if series.low:
+        if series.low != series.high:
             ends = (series.y, places) if sideways else (places, series.y)
             reach = {"xerr" if sideways else "yerr": _reach(series)}
             axes.errorbar(*ends, **reach, fmt="none", ecolor=TEXT, elinewidth=1, capsize=2)
@@ -105,6 +110,8 @@ def _bars(plot: Plot, axes: Any) -> None:
         axes.grid(visible=False, axis="y")
     else:
         axes.set_xticks(range(len(names)), names)
+        middle, half = (len(names) - 1) / 2, max(len(names), FEW_BARS) / 2
+        axes.set_xlim(middle - half, middle + half)
         axes.grid(visible=False, axis="x")
 
 
@@ -154,29 +161,37 @@ _DRAWN = {"bars": _bars, "lines": _lines, "percentiles": _percentiles}
 
 
 def _label(plot: Plot, axes: Any, *, sideways: bool) -> None:
+    values = axes.xaxis if sideways else axes.yaxis
     if plot.log_x and plot.kind == "lines":
         axes.set_xscale("log")
     if plot.log_y:
         (axes.set_xscale if sideways else axes.set_yscale)("log")
     else:
-        (axes.set_xlim if sideways else axes.set_ylim)(0)
+        _, end = values.get_view_interval()
+        (axes.set_xlim if sideways else axes.set_ylim)(0, max(end, 1.08 * (plot.limit or 0.0)))
     if plot.limit is not None:
         (axes.axvline if sideways else axes.axhline)(plot.limit, color=TEXT, linestyle="--", linewidth=1.2, zorder=1)
     axes.set_title(plot.title, loc="left")
-    axes.set_xlabel(plot.y_label if sideways else plot.x_label)
-    axes.set_ylabel(plot.x_label if sideways else plot.y_label)
-    _write_plainly(axes.xaxis if sideways else axes.yaxis)
+    value_label = plot.y_label if plot.limit is None else f"{plot.y_label} (dashed: {plot.limit:g} wanted)"
+    axes.set_xlabel(value_label if sideways else plot.x_label)
+    axes.set_ylabel(plot.x_label if sideways else value_label)
+    _write_plainly(values, log=plot.log_y)
     if plot.kind == "lines":
-        _write_plainly(axes.xaxis)
+        _write_plainly(axes.xaxis, log=plot.log_x)
     if len(plot.series) > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        longest = max(len(series.name) for series in plot.series)
+        axes.figure.legend(loc="outside lower center", ncols=max(1, min(len(plot.series), 6, 80 // (longest + 6))))
 
 
-def _write_plainly(axis: Any) -> None:
+def _write_plainly(axis: Any, *, log: bool) -> None:
     """Numbers as people write them, on an axis of powers too."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{NO-BREAK SPACE}")))
+    if log:
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < FEW_POWERS else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _reach(series: Series) -> list[list[float]]:

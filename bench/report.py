@@ -7,6 +7,9 @@ from bench.findings import Figure, Finding, Row, Table
 from bench.machine import Machine
 from bench.page import write_section
 from bench.record import Place, Record
+from bench.systems.guarantees import TITLES
+from bench.systems.guarantees import table as guarantees
+from bench.systems.system import System, load
 
 SPACE = "\N{NO-BREAK SPACE}"
 """Between groups of digits: a number stays on one line."""
@@ -62,7 +65,7 @@ def page(
         parts.append(QUICK)
     if not plain and not pictures and any(each.finding.plots for each in made):
         parts.append(NO_PICTURES)
-    parts.append(_checks(each.finding for each in made))
+    parts += [_checks(each.finding for each in made), _systems(made)]
     parts += [section(each, pictures, link, elsewhere) for each in made]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -82,14 +85,13 @@ def section(record: Record, pictures: Collection[str], link: str, elsewhere: Col
 
 def number(value: float) -> str:
     """At least three digits that count, all digits of what is whole; thousands apart."""
-    size = abs(value)
-    if size >= 100 or value == round(value):
+    if abs(value) >= 99.95 or value == round(value):
         return f"{round(value):,}".replace(",", SPACE)
-    if size >= 10:
+    if abs(value) >= 9.995:
         return f"{value:.1f}"
-    if size >= 1:
+    if abs(value) >= 0.9995:
         return f"{value:.2f}"
-    return f"{value:.3f}" if size >= 0.01 else f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) >= 0.00995 else f"{value:.2g}"
 
 
 def cell(figure: Figure, *, with_unit: bool = False) -> str:
@@ -150,6 +152,32 @@ def _checks(findings: Iterable[Finding]) -> str:
         for scenario, check in rows
     ]
     return "\n".join(lines)
+
+
+def _systems(records: Iterable[Record]) -> str:
+    """What was compared and what it promises, of the systems that the records name; nothing where ours was alone."""
+    versions: dict[str, dict[str, str]] = {}
+    for each in records:
+        versions |= each.versions
+    compared = [load(name) for name in TITLES if name in versions]
+    if len(compared) < 2:
+        return ""
+    parts = [
+        "## The systems",
+        (
+            "Each has an environment of its own, its documented good settings, and one worker process unless a table"
+            " says otherwise. What they guarantee differs, and so does the work that it takes:"
+        ),
+        guarantees(compared).strip(),
+        "\n".join(_system(each, versions[each.name]) for each in compared),
+    ]
+    return "\n\n".join(parts)
+
+
+def _system(system: System, versions: dict[str, str]) -> str:
+    installed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    said = [system.settings, *(note.rstrip(".") for note in system.notes), f"Installed: {installed}"]
+    return f"- **{TITLES[system.name]}**: {'. '.join(said)}."
 
 
 def _front(records: list[Record]) -> str:

@@ -124,13 +124,6 @@ def running(
             server.stop()
 
 
-@contextlib.contextmanager
-def private_redis(program: str | None = None) -> Iterator[str]:
-    """The unix:// address of a server as it is shipped, everysec."""
-    with running(program, Durability.EVERYSEC) as server:
-        yield server.socket_url
-
-
 def processor_s(client: redis.Redis) -> float:
     """Processor time the server has used so far, its background threads included."""
     usage = client.info("cpu")

@@ -10,7 +10,7 @@ from actors.kernel import Beat, Grant, KernelOptions, Partitions, Pulse, RedisOp
 from actors.kernel import new_nonce as nonce
 from actors.kernel.worker import ITEMS_PER_CALL
 from bench.chains.fleet import Fleet
-from bench.chains.load import inboxes, load_scripts, submit, tenants_in, widen
+from bench.chains.load import inboxes, load_scripts, patient, submit, tenants_in, widen
 from bench.chains.lockstep import Lockstep, Unsteady
 from bench.chains.orders import CONCURRENCY, STAGES, Orders
 from bench.chains.spent import spent
@@ -29,6 +29,11 @@ LEASE_S = 7200.0
 QUIET_S = 120.0
 CALLS = "evalsha"
 LUA = "Lua itself"
+
+
+def digits(number: int) -> str:
+    """A count for a reader, thousands apart."""
+    return f"{number:,}".replace(",", " ")
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -57,8 +62,8 @@ class Situation(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        text = f"{self.waiting} in the {self.where}"
-        return f"{text}, {self.leases} leases" if self.leases else text
+        text = f"{digits(self.waiting)} in the {self.where}"
+        return f"{text}, {digits(self.leases)} leases" if self.leases else text
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -68,6 +73,8 @@ class Cost(msgspec.Struct, frozen=True):
     seconds: float
     redis_s: float
     main_s: float
+    memory_mib: float
+    """That Redis used at the end."""
     commands: dict[str, tuple[int, float]]
     """Calls and microseconds of each command inside scripts, and of the scripts under CALLS."""
 
@@ -138,7 +145,7 @@ class Place:
         client = connect(RedisOptions(url=self.server.url))
         try:
             await widen(client, self._partitions, CONCURRENCY)
-            submitter = Submitter(client, self._partitions, KernelOptions())
+            submitter = patient(client, self._partitions)
             await self._hold(client, submitter)
             await submit(submitter, self._tenants, self.situation.population, ordered=TENANTS * CONCURRENCY)
         finally:
@@ -187,10 +194,11 @@ class Place:
                 await lockstep.turn()
             seconds, used = time.monotonic() - began_s, spent(self.server).since(before)
             commands = commands_of(self.server.commandstats())
+            memory_mib = self.server.client.info("memory")["used_memory"] / 2**20
         finally:
             await client.aclose()
         self.check()
-        return Cost(chains // BATCH * BATCH, seconds, used.total_s, used.main_s, commands)
+        return Cost(chains // BATCH * BATCH, seconds, used.total_s, used.main_s, memory_mib, commands)
 
     def work(self, chains: int) -> Worked:
         """The same through a worker process; as much waits afterwards as before."""

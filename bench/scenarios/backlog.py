@@ -9,7 +9,7 @@ import msgspec
 from actors.kernel.worker import ITEMS_PER_CALL
 from bench.chains.by_command import by_command, differences
 from bench.chains.orders import CONCURRENCY, STAGES
-from bench.chains.waiting import BATCH, CALLS, EACH, TENANTS, Cost, Place, Situation, Worked
+from bench.chains.waiting import BATCH, CALLS, EACH, TENANTS, Cost, Place, Situation, Worked, digits
 from bench.context import Context, Durability
 from bench.findings import Check, Figure, Finding, Plot, Row, Series, Table
 
@@ -130,11 +130,12 @@ def cost_table(durability: Durability, rounds: Rounds) -> Table:
                 _figure("calls", [each.cost.all_calls for each in measured]),
                 _figure("calls", [each.cost.calls(CALLS) for each in measured]),
                 _figure("chains/s", [each.cost.rate for each in measured]),
+                _figure("MiB", [each.cost.memory_mib for each in measured]),
             ),
         )
         for situation, measured in rounds.items()
     )
-    columns = ("Redis CPU a chain", "its main thread", "commands a chain", "scripts a chain", "rate")
+    columns = ("Redis CPU a chain", "its main thread", "commands a chain", "scripts a chain", "rate", "Redis memory")
     return Table(f"One chain in calls of {BATCH}, {durability.words}", LABELS, columns, rows)
 
 
@@ -143,7 +144,7 @@ def _costs(measured: list[Round]) -> list[Cost]:
 
 
 def _labels(situation: Situation) -> tuple[str, ...]:
-    return f"{situation.waiting}", situation.where, f"{situation.leases}"
+    return digits(situation.waiting), situation.where, digits(situation.leases)
 
 
 def worked_table(durability: Durability, rounds: Rounds) -> Table:
@@ -173,7 +174,7 @@ def beat_table(found: dict[Durability, Rounds]) -> Table:
             if beats_us:
                 share = [100 * beat_us / 1e6 * situation.leases / BEAT_S for beat_us in beats_us]
                 rows.append(
-                    Row((durability.words, f"{situation.leases}"), (_figure("µs", beats_us), _figure("%", share)))
+                    Row((durability.words, digits(situation.leases)), (_figure("µs", beats_us), _figure("%", share)))
                 )
     columns = ("Redis CPU a beat", "of one core, for all of them")
     title = f"Renewing leases: {ITEMS_PER_CALL} in a call, each every {BEAT_S:g} s"
@@ -193,9 +194,10 @@ def checks(durability: Durability, rounds: Rounds, where: str) -> tuple[Check, .
     """The promise of a flat cost, in time and in commands."""
     ratio, low, high = flat(rounds, where)
     leases = max(situation.leases for situation in rounds)
-    beside = f", and with {leases} leases" if where == "inbox" else ""
+    beside = f", and with {digits(leases)} leases" if where == "inbox" else ""
     waiting = sorted(situation.waiting for situation in rounds)
-    what = f"of a chain with {waiting[0]} to {waiting[-1]} waiting in the {where}{beside}, {durability.words}"
+    many = f"{digits(waiting[0])} to {digits(waiting[-1])}"
+    what = f"of a chain with {many} waiting in the {where}{beside}, {durability.words}"
     calls = [
         _figure("", [each.cost.all_calls for each in measured]).median
         for situation, measured in rounds.items()
@@ -228,7 +230,7 @@ def plot(durability: Durability, rounds: Rounds) -> Plot:
             if (situation.where, situation.leases) == (where, leases)
         }
         spreads = [figure.spread for figure in figures.values()]
-        name = f"waiting in the {where}" + (f", {leases} leases" if leases else "")
+        name = f"waiting in the {where}" + (f", {digits(leases)} leases" if leases else "")
         medians = tuple(figure.median for figure in figures.values())
         lows, highs = tuple(low for low, _ in spreads), tuple(high for _, high in spreads)
         series.append(Series(name, tuple(figures), medians, lows, highs))
@@ -243,8 +245,10 @@ def says(durability: Durability, rounds: Rounds) -> str:
         ratio, low, high = flat(rounds, where)
         names = differences(_costs(rounds[low]), _costs(rounds[high]))
         text += (
-            f" waiting in the {where}, the dearest situation ({high.name}) costs {ratio:.2f} times the cheapest"
-            f" ({low.name}); " + (f"it differs by {names} a chain." if names else "the commands are the same.")
+            f" of those with jobs waiting in the {where}, the dearest situation ({high.name}) costs {ratio:.2f} times"
+            f" the cheapest ({low.name}); "
+            + (f"it differs by {names} a chain" if names else "the commands are the same")
+            + (";" if where != PLACES[-1] else ".")
         )
     inbox, hold = (
         next(s for s in rounds if s.where == where and s.waiting == max(o.waiting for o in rounds)) for where in PLACES

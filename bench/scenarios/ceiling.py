@@ -12,10 +12,12 @@ from bench.systems import system as systems
 from bench.systems.measure import Measured, Work, submit, work_off
 from bench.systems.process import Reports, Settings, start
 from bench.systems.reelway.batches import VARIANT
-from bench.systems.rounds import MOST, QUICK
+from bench.systems.rounds import QUICK
 
 WHAT = "the raw limit of the same transitions: a bare client, prepared bytes, and Redis's own time by command"
 JOBS: dict[Work, str] = {"noop": "jobs", "chain": "chains"}
+COUNT: dict[Work, int] = {"noop": 10_000, "chain": 5000}
+"""Jobs of a round."""
 DRAIN_S = 30.0
 HOW = """\
 The same jobs in three ways, each on a fresh Redis as shipped, over TCP, in every round. One worker process: as in the
@@ -62,7 +64,7 @@ def run(context: Context) -> Finding:
 
 
 def _round(context: Context, mode: Work, durability: Durability) -> Round:
-    jobs = QUICK[mode] if context.quick else MOST[mode]
+    jobs = QUICK[mode] if context.quick else COUNT[mode]
     with context.server(durability) as server:
         worker, take, commit, account = _worker(context, server, mode, jobs)
     sizes = max(1, round(take)), max(1, round(commit))

@@ -1,6 +1,5 @@
 """How long a job waits for its start: alone, at a low load, and while the system is half busy."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -177,7 +176,7 @@ def _says(results: Results) -> str:
         ours = pooled(found.get(OURS, ()))
         if ours:
             said.append(
-                f"{load}: half of Reelway's jobs start within {statistics.median(ours):.2f} ms and 99 % within"
+                f"{load}: half of Reelway's jobs start within {percentile(ours, 50):.2f} ms and 99 % within"
                 f" {percentile(ours, 99):.2f} ms"
             )
     return f"With {results.durability.words}, {'; '.join(said)}." if said else ""

@@ -2,7 +2,6 @@
 
 import signal
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from bench.context import OURS, Context
 from bench.course import recovered_s
 from bench.findings import Check, Figure, Finding, Plot, Row, Series, Table
 from bench.machine import Watch
-from bench.scene import Failed, Scene, Trial, play, trials
+from bench.scene import Failed, Scene, Together, Trial, play, trials
 from bench.systems.environments import is_installed
 from bench.systems.system import load
 
@@ -46,7 +45,7 @@ class Result(msgspec.Struct, frozen=True):
         if self.seen_s:
             return self.trial.name, round(statistics.median(self.seen_s), 2), min(self.seen_s), max(self.seen_s)
         if None in self.rounds:
-            return f"{self.trial.name} (not seen)", self.bound_s, self.bound_s, self.bound_s
+            return f"{self.trial.name}, not seen", self.bound_s, self.bound_s, self.bound_s
         return None
 
     def _notes(self) -> list[str]:
@@ -84,10 +83,10 @@ def run(context: Context) -> Finding:
 
     for number in range(rounds_of(context, OUR_ROUNDS)):
         now = [trial for trial in chosen if trial.ours or number < rounds_of(context, THEIR_ROUNDS)]
-        over = threading.Event()
+        together = Together()
         with Watch() as watch:
-            scenes = [Scene(context, trial, JOB_S, over) for trial in context.order(now, number)]
-            said = play(scenes, lambda scene: kill(scene, bound_s), over, meanwhile)
+            scenes = [Scene(context, trial, JOB_S, together) for trial in context.order(now, number)]
+            said = play(scenes, lambda scene: kill(scene, bound_s), together, meanwhile)
         for scene, each in zip(scenes, said, strict=True):
             tried[scene.trial.name].append(each)
             context.say(f"recovery, round {number + 1}, {scene.trial.name}: {words(each, bound_s)}")

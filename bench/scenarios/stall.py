@@ -1,10 +1,8 @@
 """What a pause that kills nobody does to a running job: its worker, or Redis, is stopped for 15 s."""
 
-import asyncio
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +10,13 @@ from typing import Literal
 
 import msgspec
 
-from actors.kernel import Partitions, RedisOptions, connect, read_job
 from bench.context import Context
 from bench.course import Outcome, is_over, outcome
+from bench.ends import of_start, recorded
 from bench.findings import Check, Figure, Finding, Row, Table
 from bench.machine import Watch
 from bench.scenarios.recovery import choose, rounds_of
-from bench.scene import Failed, Scene, Trial, play
+from bench.scene import Failed, Scene, Together, Trial, play
 
 WHAT = "what a stopped worker and a stopped Redis do to a running job: false reclaims, ends, which end counts"
 JOB_S, STALL_S = 40.0, 15.0
@@ -28,7 +26,6 @@ WATCHED_S = 110.0
 AT_ONCE = 24
 """Scenes at the same time: each has three processes or more, and even those that only poll need the processor."""
 ROUNDS = 2
-NOT_SAID = "not said"
 Stopped = Literal["worker", "redis"]
 TITLES: dict[Stopped, str] = {
     "worker": f"The worker of the job is stopped for {STALL_S:g} s",
@@ -43,7 +40,7 @@ class Said(msgspec.Struct, frozen=True):
     gone: int
     """Workers that have ended by themselves."""
     accepted: str
-    """Which end counted, in the words of a reader."""
+    """Ends that the system has recorded, in the words of a reader."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -105,7 +102,7 @@ def stop_one(scene: Scene, stopped: Stopped, times: Times, into_s: float) -> Sai
         scene.pause(times.stall_s)
     scene.watch(stalled_ns, times.watched_s, is_over)
     course = scene.course(stalled_ns)
-    return Said(outcome(course), scene.gone, accepted(scene))
+    return Said(outcome(course), scene.gone, recorded(scene.trial.system.name, scene.server))
 
 
 @contextmanager
@@ -119,25 +116,6 @@ def _stopped(send: Callable[[int], None]) -> Iterator[None]:
 
 def _sender(pid: int) -> Callable[[int], None]:
     return lambda number: os.kill(pid, number)
-
-
-def accepted(scene: Scene) -> str:
-    """Which end of the job the system has recorded, as far as it says that; only Reelway does."""
-    if not scene.trial.ours:
-        return NOT_SAID
-    name = next(iter(scene.server.client.scan_iter(match="rw:{p00}:job:*")), None)
-    return "none" if name is None else asyncio.run(_ended(scene.server.url, bytes(name).decode().rpartition(":")[2]))
-
-
-async def _ended(url: str, job: str) -> str:
-    client = connect(RedisOptions(url=url))
-    try:
-        view = await read_job(client, Partitions(1), job)
-    finally:
-        await client.aclose()
-    if view is None or view.state != "completed":
-        return "none"
-    return f"one, of start {view.takes}"
 
 
 def run(context: Context) -> Finding:
@@ -172,8 +150,8 @@ def run(context: Context) -> Finding:
 def _batch(
     context: Context, plan: Sequence[tuple[Trial, Stopped]], times: Times
 ) -> list[tuple[tuple[Trial, Stopped], Said | Failed]]:
-    over = threading.Event()
-    scenes = [Scene(context, trial, times.job_s, over) for trial, _ in plan]
+    together = Together()
+    scenes = [Scene(context, trial, times.job_s, together) for trial, _ in plan]
     moments = [times.into_s() for _ in plan]
     by_scene = {id(scene): (stopped, into_s) for scene, (_, stopped), into_s in zip(scenes, plan, moments, strict=True)}
 
@@ -181,7 +159,7 @@ def _batch(
         stopped, into_s = by_scene[id(scene)]
         return stop_one(scene, stopped, times, into_s)
 
-    return list(zip(plan, play(scenes, act, over), strict=True))
+    return list(zip(plan, play(scenes, act, together), strict=True))
 
 
 def words(said: Said | Failed) -> str:
@@ -189,7 +167,7 @@ def words(said: Said | Failed) -> str:
     if isinstance(said, Failed):
         return f"did not run: {said.why}"
     gone = f", {said.gone} workers gone" if said.gone else ""
-    return f"{said.outcome.starts} starts, {said.outcome.ends} ends, counted: {said.accepted}{gone}"
+    return f"{said.outcome.starts} starts, {said.outcome.ends} ends, recorded: {said.accepted}{gone}"
 
 
 def how(times: Times, disturbances: Sequence[str]) -> str:
@@ -202,8 +180,9 @@ def how(times: Times, disturbances: Sequence[str]) -> str:
     reading = (
         "Columns: how often the job began; seconds from the beginning of the stall to the second start; how often its"
         " work ran to the end; whether the worker that was stopped, or had the job when Redis was, ran it to the end"
-        " (1) or not (0); and which end the system has recorded, where it says that. A handler that its system cancels"
-        " because the lease is lost does not run to the end."
+        " (1) or not (0). `ends recorded`: how many ends the system took for the end of the job, and of which start,"
+        " as its own keys say; most keep one result and do not say who wrote it. A handler that its system cancels"
+        " because its lease is lost does not run to the end."
     )
     rounds = (
         f"Rounds: {len(disturbances)}; up to {AT_ONCE} scenes run at the same time, each on a server of its own. Taken"
@@ -216,7 +195,7 @@ def how(times: Times, disturbances: Sequence[str]) -> str:
 def table(stopped: Stopped, results: Sequence[Result]) -> Table:
     return Table(
         TITLES[stopped],
-        ("system", "settings", "end that counted"),
+        ("system", "settings", "ends recorded"),
         ("starts", "second start after", "ran to the end", "of these by the first worker"),
         tuple(each.row() for each in results if each.stopped == stopped),
     )
@@ -237,7 +216,7 @@ def checks(results: Sequence[Result]) -> tuple[Check, ...]:
             what="Reelway: however often a job of a stopped worker began, one end counts, that of the last start",
             wanted="one end recorded in every round",
             found=_counts(worker),
-            met=whole[1] and all(each.accepted == f"one, of start {each.outcome.starts}" for each in worker.said),
+            met=whole[1] and all(each.accepted == of_start(each.outcome.starts) for each in worker.said),
         ),
     )
 

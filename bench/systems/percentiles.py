@@ -17,5 +17,5 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 def curve(values: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Percents and their values, as far as there are values enough to tell the percent from the largest."""
-    percents = tuple(each for each in DRAWN if len(values) * (100 - each) / 100 >= 1)
+    percents = tuple(each for each in DRAWN if round(len(values) * (100 - each)) >= 100)
     return percents, tuple(percentile(values, each) for each in percents)

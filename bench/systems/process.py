@@ -240,9 +240,11 @@ def _tail(log: Path) -> str:
 
 
 def start(system: System, environments: Path, role: Literal["worker", "client"], settings: Settings) -> Running:
-    """Starts one program of a system; its log lies beside the FIFO."""
+    """Starts one program of a system. Its log lies beside the FIFO, and so does what it leaves when it is killed."""
     first, *others = system.worker if role == "worker" else system.client
     words = [installed.program(system, environments, first), *others]
-    environment = installed.variables(system, environments) | {"BENCH": msgspec.json.encode(settings).decode()}
-    log = Path(settings.report).parent / f"{system.name}-{role}-{next(_numbers)}.log"
+    folder = Path(settings.report).parent
+    told = {"BENCH": msgspec.json.encode(settings).decode(), "TMPDIR": str(folder)}
+    environment = installed.variables(system, environments) | told
+    log = folder / f"{system.name}-{role}-{next(_numbers)}.log"
     return Running(words, system.folder, environment, log)

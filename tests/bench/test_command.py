@@ -1,8 +1,14 @@
 """The command line of the bench: what it refuses and how, what breaks, and what it writes."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,3 +155,73 @@ def test_a_result_of_another_form_is_refused(works: Works, tmp_path: Path, capsy
     (tmp_path / "results" / "noop.json").write_text("{}")
     assert command.main(["report", "--into", str(tmp_path)]) == 2
     assert "[RESULTS_UNREADABLE]" in capsys.readouterr().err
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A short path, since sockets lie below it, that programs take for the folder of temporary files."""
+    with tempfile.TemporaryDirectory(prefix="rb-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def bench(temporary: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m bench` in a process of its own, ended in order if it still runs."""
+    command = [sys.executable, "-m", "bench", *options(temporary, *words)]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield run
+    finally:
+        run.terminate()
+        run.wait(60)
+
+
+def processes_of(temporary: Path) -> list[str]:
+    """Commands of living processes that keep temporary files there, or run in a folder there as redis-server does."""
+    mark = f"TMPDIR={temporary}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if not entry.name.isdigit():
+                continue
+            inside = (entry / "cwd").readlink().is_relative_to(temporary)
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if inside or any(variable.startswith(mark) for variable in variables):
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_leaves_nothing(temporary: Path, number: signal.Signals) -> None:
+    with bench(temporary, "noop", "--systems", "reelway") as run:
+        deadline = time.monotonic() + 30
+        # The bench, its Redis, and a program of the system.
+        while len(processes_of(temporary)) < 3:
+            assert run.poll() is None, run.communicate()
+            assert time.monotonic() < deadline, processes_of(temporary)
+            time.sleep(0.01)
+        run.send_signal(number)
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == 130, said
+        assert "Traceback" not in said
+    assert processes_of(temporary) == []
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1200)
+def test_every_scenario_works_and_leaves_nothing(temporary: Path, tmp_path: Path) -> None:
+    words = ["--quick", "--durability", "everysec", "--systems", "reelway"]
+    files = ["--json", str(tmp_path / "all.json"), "--markdown", str(tmp_path / "all.md")]
+    with bench(temporary, *words, *files) as run:
+        _, said = run.communicate()
+    assert run.returncode == 0, said
+    page = (tmp_path / "all.md").read_text("utf-8")
+    found = [each["finding"] for each in json.loads((tmp_path / "all.json").read_bytes())]
+    assert [each["scenario"] for each in found] == list(scenarios.SCENARIOS)
+    assert all(each["title"] in page and each["tables"] for each in found)
+    names = [plot["name"] for each in found for plot in each["plots"]]
+    assert len(names) == len(set(names))
+    assert processes_of(temporary) == []
+    assert list(temporary.iterdir()) == []

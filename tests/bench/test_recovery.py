@@ -1,16 +1,16 @@
 """What follows from the course of a disturbed job, and scenes that fail or are broken off."""
 
 import random
-import threading
 from collections.abc import Callable
 from typing import Any, Self, cast
 
 import pytest
 
+from bench import ends
 from bench.course import Moment, Outcome, is_over, outcome, read, recovered_s
 from bench.kills import Case
 from bench.scenarios import recovery, stall
-from bench.scene import Failed, Scene, Trial, play
+from bench.scene import Failed, Scene, Together, Trial, play
 from bench.systems.system import System, load
 
 FIRST, OTHER = 100, 200
@@ -86,7 +86,7 @@ class TestRecovery:
     def test_what_was_not_seen_is_a_result(self) -> None:
         result = recovery.Result(other_system(), 125.0, (None, None))
         assert (result.figure.values, result.figure.note) == ((), "not seen within 125 s")
-        assert result.bar == ("other (not seen)", 125.0, 125.0, 125.0)
+        assert result.bar == ("other, not seen", 125.0, 125.0, 125.0)
 
     def test_seen_in_some_rounds(self) -> None:
         result = recovery.Result(other_system(), 125.0, (99.0, None, 101.0))
@@ -101,7 +101,7 @@ class TestRecovery:
     def test_the_shortest_bar_is_first(self) -> None:
         results = [recovery.Result(other_system(), 125.0, (None,)), recovery.Result(OURS, 125.0, (9.5,))]
         (series,) = recovery.plot(results).series
-        assert series.x == ("reelway", "other (not seen)")
+        assert series.x == ("reelway", "other, not seen")
         assert series.y == (9.5, 125.0)
 
     @pytest.mark.parametrize(
@@ -125,19 +125,19 @@ class TestStall:
         return [stall.Result(OURS, "worker", (worker,)), stall.Result(OURS, "redis", (redis,))]
 
     def test_a_fenced_worker_and_a_patient_reaper(self) -> None:
-        fenced = stall.Said(Outcome(2, 0, 1, 10.0, False), 0, "one, of start 2")
-        quiet = stall.Said(Outcome(1, 0, 1, None, True), 0, "one, of start 1")
+        fenced = stall.Said(Outcome(2, 0, 1, 10.0, False), 0, "1, of start 2")
+        quiet = stall.Said(Outcome(1, 0, 1, None, True), 0, "1, of start 1")
         assert [each.met for each in stall.checks(self.results(fenced, quiet))] == [True, True]
         assert "Redis is stopped for 15 s: begun a second time by nobody." in stall.says(self.results(fenced, quiet))
 
     def test_what_breaks_the_promises(self) -> None:
-        first_counted = stall.Said(Outcome(2, 0, 2, 10.0, True), 0, "one, of start 1")
-        reaped = stall.Said(Outcome(2, 0, 1, 17.0, False), 0, "one, of start 2")
+        first_counted = stall.Said(Outcome(2, 0, 2, 10.0, True), 0, "1, of start 1")
+        reaped = stall.Said(Outcome(2, 0, 1, 17.0, False), 0, "1, of start 2")
         assert [each.met for each in stall.checks(self.results(first_counted, reaped))] == [False, False]
         assert [each.met for each in stall.checks(self.results(Failed("?"), Failed("?")))] == [False, False]
 
     def test_a_row_says_who_left(self) -> None:
-        gone = stall.Said(Outcome(1, 0, 0, None, False), 2, stall.NOT_SAID)
+        gone = stall.Said(Outcome(1, 0, 0, None, False), 2, ends.NOT_SAID)
         row = stall.Result(other_system(), "redis", (gone, Failed("?"))).row()
         assert row.figures[0].note == "did not run in 1 of 2 rounds; workers that ended by themselves: 2"
         assert row.labels[-1] == "not said"
@@ -167,17 +167,17 @@ class TestPlay:
             raise FileNotFoundError("no such program")
 
         stages = [Stage(), Stage(fail), Stage()]
-        made = play(cast("list[Scene]", stages), lambda _: 1, threading.Event())
+        made = play(cast("list[Scene]", stages), lambda _: 1, Together())
         assert made == [1, Failed("no such program"), 1]
         assert all(stage.closed for stage in stages)
 
     def test_what_ends_the_run_closes_every_scene(self) -> None:
-        over = threading.Event()
+        together = Together()
         stages = [Stage(), Stage()]
 
         def interrupt() -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            play(cast("list[Scene]", stages), lambda _: over.wait(60.0), over, interrupt)
+            play(cast("list[Scene]", stages), lambda _: together.over.wait(60.0), together, interrupt)
         assert all(stage.closed for stage in stages)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench import record, report
@@ -46,7 +47,8 @@ def recorded(*, quick: bool = False, checks: tuple[Check, ...] = CHECKS, scenari
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0, "0"), (12, "12"), (13742.4, f"13{SPACE}742"), (1_000_000, f"1{SPACE}000{SPACE}000"), (99.96, "100.0"),
+        (0, "0"), (12, "12"), (13742.4, f"13{SPACE}742"), (1_000_000, f"1{SPACE}000{SPACE}000"),
+        (99.96, "100"), (9.996, "10.0"), (0.9996, "1.00"),
         (12.34, "12.3"), (1.234, "1.23"), (0.1234, "0.123"), (0.00123, "0.0012"), (-5.5, "-5.50"), (250.6, "251"),
     ],
 )  # fmt: skip
@@ -82,6 +84,15 @@ def test_pictures_are_shown_where_they_were_drawn() -> None:
     assert ".svg" not in without
     assert report.NO_PICTURES in without
     assert report.NO_PICTURES not in report.page([recorded()], plain=True)
+
+
+def test_what_was_compared_is_said_with_its_versions() -> None:
+    versions = {"reelway": {"python": "3.11.7"}, "bullmq": {"node": "20.20.2", "bullmq": "6.7.0"}}
+    page = report.page([msgspec.structs.replace(recorded(), versions=versions)], plain=True)
+    assert "## The systems" in page
+    assert "\n| BullMQ |" in page
+    assert "Installed: node 20.20.2, bullmq 6.7.0." in page
+    assert "## The systems" not in report.page([recorded()], plain=True)
 
 
 def test_a_table_may_be_on_another_page(tmp_path: Path) -> None:
