@@ -20,7 +20,7 @@ ATTEMPTS = 5
 BUS_OFFSET = 10_000
 """A node of a cluster listens for the other nodes this far above its port."""
 AS_SHIPPED = (
-    "--stream-node-max-bytes", "4096", "--stream-node-max-entries", "100", "--hash-max-ziplist-value", "2048",
+    "--stream-node-max-bytes", "4096", "--stream-node-max-entries", "20", "--hash-max-ziplist-value", "2048",
 )  # fmt: skip
 """What the embedded server and compose/redis.conf set beside durability."""
 _ports = random.SystemRandom()

@@ -230,7 +230,7 @@ def _commit(task: Task, result: Result, keep: str) -> Commit:
         lane=result.lane,
         body=result.input,
         refs=result.refs,
-        percent=task.percent,
+        percent=task.percent if task.percent > grant.percent else None,
         rescue=result.rescue,
         reach=reach,
         keep=keep,

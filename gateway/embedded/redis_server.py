@@ -82,7 +82,7 @@ def redis_command(program: RedisProgram, directory: DataDirectory, socket_path: 
         "--dir", str(directory.redis), "--daemonize", "no",
         "--appendonly", "yes", "--appendfsync", "always", "--save", "",
         "--maxmemory-policy", "noeviction",
-        "--stream-node-max-bytes", "4096", "--stream-node-max-entries", "100", "--hash-max-ziplist-value", "2048",
+        "--stream-node-max-bytes", "4096", "--stream-node-max-entries", "20", "--hash-max-ziplist-value", "2048",
     ]
     # fmt: on
 

@@ -8,6 +8,7 @@ from actors.kernel import Commit, End, Fail, Release, Result, Task
 from actors.kernel.execution import Ends, Execution, Setting, Watch
 from actors.kernel.gather import Gather
 from actors.kernel.items import Grant
+from actors.kernel.neighbours import Neighbours
 from actors.kernel.telemetry import StageTelemetry
 from tests.kernel.stages import Plain, Scripted
 
@@ -26,7 +27,7 @@ class Workplace:
         gathers: list[Gather[Any]] = [Gather(self._send), Gather(self._send), Gather(self._send)]
         self.setting = Setting(
             Scripted(work), Plain(), Ends(*gathers), Watch(60.0, kill_grace_s),
-            StageTelemetry("a", lambda: len(self.running)), self.abandoned.append, self._end,
+            StageTelemetry("a", lambda: len(self.running)), Neighbours(), self.abandoned.append, self._end,
         )  # fmt: skip
 
     async def _send(self, partition: str, items: Sequence[Any]) -> list[End]:

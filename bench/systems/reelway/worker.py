@@ -14,11 +14,25 @@ import msgspec
 import structlog
 import uvloop
 
-from actors.kernel import Actor, ActorOptions, Done, Handler, Next, Partitions, RedisOptions, Task, end_tasks
+from actors.kernel import (
+    Actor,
+    ActorOptions,
+    Done,
+    Handler,
+    Neighbours,
+    Next,
+    Partitions,
+    RedisOptions,
+    Task,
+    end_tasks,
+)
 from bench.systems.process import Settings
 from bench.systems.reelway.batches import VARIANT, Batches
 from bench.systems.reelway.reaper import Reaper
 from bench.systems.reelway.situation import OPTIONS, Count, NoFailures, Report, read_settings, stages_of
+
+QUEUED = "queued"
+"""Variant in which every stage goes through its inbox, as where each has a process of its own."""
 
 
 class Nothing:
@@ -83,12 +97,14 @@ async def main(settings: Settings) -> None:
     options = ActorOptions(
         concurrency=settings.concurrency, stall_timeout_s=max(60.0, 2 * settings.sleep_s), drain_grace_s=0.0
     )
+    connection, partitions, neighbours = RedisOptions(url=settings.redis), Partitions(settings.partitions), Neighbours()
     actors = [
         Actor(
-            RedisOptions(url=settings.redis), Partitions(settings.partitions), OPTIONS, handler, NoFailures(), options
+            connection, partitions, OPTIONS, handler, NoFailures(), options,
+            neighbours=None if settings.variant == QUEUED else neighbours,
         )
         for handler in _handlers(settings, report, count)
-    ]
+    ]  # fmt: skip
     counting = asyncio.create_task(_say_counts(count))
     async with contextlib.AsyncExitStack() as stack:
         if settings.mode == "sleep":

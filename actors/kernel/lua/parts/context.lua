@@ -132,21 +132,29 @@ end
 
 local function whole(number) return number % 1 == 0 and text_of[number] or tostring(number) end
 
-local function add_extra(job, fields)
+-- Used anew by every `write`: a table that is made and grows costs the server more than what is put into it.
+local fields = {}
+
+local function add_extra(job, count)
   for index, name in ipairs(EXTRA) do
     local value = job[name]
     if value ~= job.more[index] then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = index > EXTRA_TEXTS and text_of[value] or value
+      fields[count + 1], fields[count + 2] = name, index > EXTRA_TEXTS and text_of[value] or value
+      count = count + 2
     end
   end
+  return count
 end
 
--- Writes what changed since the job was read, and the given fields, in one command; after an event. A line for each field:
--- a loop over their names costs the server as much as reading the job.
+-- Writes what changed since the job was read, and the given fields (seven at most), in one command; after an event. A line
+-- for each field: a loop over their names costs the server as much as reading the job.
 local function write(job, ...)
-  local stored, fields = job.stored, { 'rev', text_of[job.rev], 'last_event', job.last_event, 'updated_at', NOW_TEXT, ... }
-  local count = #fields
+  local stored, count = job.stored, select('#', ...)
+  fields[1], fields[2], fields[3], fields[4], fields[5], fields[6], fields[7], fields[8], fields[9], fields[10], fields[11],
+    fields[12], fields[13], fields[14] = ...
+  fields[count + 1], fields[count + 2], fields[count + 3], fields[count + 4], fields[count + 5], fields[count + 6] = 'rev',
+    text_of[job.rev], 'last_event', job.last_event, 'updated_at', NOW_TEXT
+  count = count + 6
   if job.state ~= stored[1] then fields[count + 1], fields[count + 2], count = 'state', job.state, count + 2 end
   if job.stage ~= stored[2] then fields[count + 1], fields[count + 2], count = 'stage', job.stage, count + 2 end
   if job.lane ~= stored[3] then fields[count + 1], fields[count + 2], count = 'lane', job.lane, count + 2 end
@@ -156,16 +164,19 @@ local function write(job, ...)
   if job.ended ~= (stored[7] or '') then fields[count + 1], fields[count + 2], count = 'ended', job.ended, count + 2 end
   if job.reason ~= (stored[8] or '') then fields[count + 1], fields[count + 2], count = 'reason', job.reason, count + 2 end
   if job.extra ~= (stored[9] or '') then fields[count + 1], fields[count + 2], count = 'extra', job.extra, count + 2 end
-  if job.takes ~= tonumber(stored[10] or 0) then fields[count + 1], fields[count + 2], count = 'takes', text_of[job.takes], count + 2 end
-  if job.percent ~= tonumber(stored[11] or 0) then fields[count + 1], fields[count + 2], count = 'percent', whole(job.percent), count + 2 end
-  if job.deadline ~= tonumber(stored[12] or 0) then fields[count + 1], fields[count + 2], count = 'deadline', text_of[job.deadline], count + 2 end
-  if job.extra ~= '' then add_extra(job, fields) end
-  if job.state == 'held' then
-    fields[#fields + 1] = 'turn'
-    fields[#fields + 1] = job.turn
+  if job.takes ~= tonumber(stored[10] or 0) then
+    fields[count + 1], fields[count + 2], count = 'takes', text_of[job.takes], count + 2
   end
-  for _, given in ipairs(job.birth or NOTHING) do fields[#fields + 1] = given end
-  redis.call('HSET', job.key, unpack(fields))
+  if job.percent ~= tonumber(stored[11] or 0) then
+    fields[count + 1], fields[count + 2], count = 'percent', whole(job.percent), count + 2
+  end
+  if job.deadline ~= tonumber(stored[12] or 0) then
+    fields[count + 1], fields[count + 2], count = 'deadline', text_of[job.deadline], count + 2
+  end
+  if job.extra ~= '' then count = add_extra(job, count) end
+  if job.state == 'held' then fields[count + 1], fields[count + 2], count = 'turn', job.turn, count + 2 end
+  for index, given in ipairs(job.birth or NOTHING) do fields[count + index] = given end
+  redis.call('HSET', job.key, unpack(fields, 1, count + #(job.birth or NOTHING)))
 end
 
 -- The last id that the group of a stream (a key) has delivered; nil when there is no such stream or group.
