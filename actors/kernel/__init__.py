@@ -10,6 +10,7 @@ Module map, from the names upwards:
     address      addresses of a server, a Redis Cluster, a primary behind Sentinels
     topology     learning who serves which keys
     routed       a client that follows the primary of each key
+    transport    connections and pool of redis-py, without their detours
     connection   rules for connections; which errors mean "wait"
     server       what a role asks of its server before it works
     submitter    submit, cancel, replay                          ┐

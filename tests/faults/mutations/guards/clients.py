@@ -49,6 +49,22 @@ MUTATIONS = (
         tests=(f"{KERNEL}/test_actor.py::test_time_in_which_the_worker_was_stopped_is_no_stall",),
     ),
     Mutation(
+        name="told-before-it-is-cancelled",
+        guard="a handler that listens hears that it is stopped before it is cancelled",
+        file=EXECUTION,
+        old="HEARING_TURNS = 2\n",
+        new="HEARING_TURNS = 0\n",
+        tests=(f"{KERNEL}/test_execution.py::test_who_listens_to_cancelled_may_act_before_it_is_cancelled",),
+    ),
+    Mutation(
+        name="silent-partition",
+        guard="the ends of a partition that does not answer hold up those of no other",
+        file="actors/kernel/gather.py",
+        old="        if self._in_flight[partition] and len(waiting)",
+        new="        if self._calls and len(waiting)",
+        tests=(f"{KERNEL}/test_gather.py::test_a_partition_without_an_answer_holds_up_no_other",),
+    ),
+    Mutation(
         name="sigterm-spends-nothing",
         guard="what does not fit into the grace is given back uncharged",
         file=EXECUTION,
