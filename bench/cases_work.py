@@ -1,5 +1,7 @@
 """What clients and workers ask for."""
 
+import msgspec
+
 from actors.kernel import Beat, Release
 from bench.case import BATCH, Act, Cases
 from bench.house import ERROR, PARTITION, WIDTH, House, commit, fail, spawn
@@ -89,6 +91,12 @@ async def _(house: House, items: int) -> Act:
 @CASES.sized("commit", "next stage", 1, BATCH)
 async def _(house: House, items: int) -> Act:
     commits = [commit(grant) for grant in await house.start(items)]
+    return lambda: house.worker.commit(PARTITION, commits)
+
+
+@CASES.sized("commit", "next stage, which the worker keeps", 1, BATCH)
+async def _(house: House, items: int) -> Act:
+    commits = [msgspec.structs.replace(commit(grant), keep="w") for grant in await house.start(items)]
     return lambda: house.worker.commit(PARTITION, commits)
 
 

@@ -152,7 +152,7 @@ class Actor:
 
     def reserve(self) -> bool:
         """Keeps a place free for a neighbour's job, until `receive` or `give_up`; False where there is none."""
-        if self._draining.is_set() or self._clearing or self._is_full():
+        if self._clearing or self._is_full():
             return False
         if self._busy + self._asked >= self._actor_options.concurrency:
             return False

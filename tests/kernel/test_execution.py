@@ -146,9 +146,9 @@ async def test_a_handler_that_does_not_end_is_abandoned_after_the_grace_and_its_
     [
         (
             Next("b", b"1", ("x",), "gpu", True),
-            Commit("j00-x", "1.n", "next", "b", "gpu", b"1", ("x",), b"{}", 0.0, True),
+            Commit("j00-x", "1.n", "next", "b", "gpu", b"1", ("x",), b"{}", None, True),
         ),
-        (Split("b", b"1", reach=50.0), Commit("j00-x", "1.n", "split", "b", "cpu", b"1", (), b"{}", 0.0, False, 50.0)),
+        (Split("b", b"1", reach=50.0), Commit("j00-x", "1.n", "split", "b", "cpu", b"1", (), b"{}", None, False, 50.0)),
         (Done(b"1", b"2"), Commit("j00-x", "1.n", "done", "", "", b"1", (), b"2")),
     ],
 )

@@ -1,6 +1,6 @@
 """Guards of the Python worker: beats, the watchdog, drains, and calls whose replies are lost."""
 
-from tests.faults.mutations.guards.places import CASES, KERNEL
+from tests.faults.mutations.guards.places import CASES, KERNEL, LUA
 from tests.faults.mutations.mutation import Mutation
 
 ACTOR, EXECUTION, WATCHDOG = "actors/kernel/actor.py", "actors/kernel/execution.py", "actors/kernel/watchdog.py"
@@ -113,11 +113,84 @@ MUTATIONS = (
         tests=(f"{KERNEL}/test_actor_faults.py::test_scripts_are_sent_again_when_redis_forgot_them",),
     ),
     Mutation(
+        name="kept-where-nobody-waits",
+        guard="a worker keeps a job for the next stage only where nobody waits for that stage",
+        file=f"{LUA}/commit.lua",
+        old="    if has_waiting(inbox_named(job, name)) then return true end\n",
+        new="",
+        tests=(f"{KERNEL}/test_neighbours.py::test_whoever_waits_goes_first",),
+    ),
+    Mutation(
+        name="kept-behind-its-own-call",
+        guard="what an earlier item of the same call has queued goes before a job that could be kept",
+        file=f"{LUA}/parts/turns.lua",
+        old="  waiting[job.inbox] = true\n",
+        new="",
+        tests=(f"{KERNEL}/test_neighbours.py::test_an_earlier_item_of_the_same_call_goes_first",),
+    ),
+    Mutation(
+        name="kept-not-where-paused",
+        guard="no job is kept for a stage that is paused",
+        file=f"{LUA}/commit.lua",
+        old="if paused[job.stage] or job.deadline <= NOW then return true end",
+        new="if job.deadline <= NOW then return true end",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_job_of_a_paused_stage_is_not_kept",),
+    ),
+    Mutation(
+        name="kept-once",
+        guard="a commit that kept its job is answered so again when its reply was lost",
+        file=f"{LUA}/commit.lua",
+        old="job.fence ~= fence and has_kept(job, fence)",
+        new="false",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_lost_reply_does_not_lose_the_job",),
+    ),
+    Mutation(
+        name="kept-and-reaped",
+        guard="a worker whose reply was lost for longer than a lease is charged no crash",
+        file=f"{LUA}/commit.lua",
+        old="  resume(job, kept)\n",
+        new="",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_lost_reply_costs_no_crash_although_the_lease_ran_out",),
+    ),
+    Mutation(
+        name="kept-place-is-given-back",
+        guard="a place that a neighbour's job did not need is free again",
+        file="actors/kernel/execution.py",
+        old="                self._host.give_up()\n",
+        new="                pass\n",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_place_that_was_not_needed_is_free_again",),
+    ),
+    Mutation(
+        name="kept-within-concurrency",
+        guard="neighbours bring an actor no more jobs than it may have at once",
+        file=ACTOR,
+        old="        if self._clearing or self._is_full():\n            return False\n"
+        "        if self._busy + self._asked >= self._actor_options.concurrency:\n            return False\n",
+        new="",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_neighbour_without_a_place_is_not_asked_for_one",),
+    ),
+    Mutation(
+        name="kept-not-while-draining",
+        guard="an actor that drains is given nothing by its neighbours",
+        file=ACTOR,
+        old="        self._neighbours.leave(self)\n        self._draining.set()\n",
+        new="        self._draining.set()\n",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_neighbour_that_drains_is_given_nothing",),
+    ),
+    Mutation(
+        name="drain-waits-for-kept-jobs",
+        guard="a drain waits for the job that a neighbour is handing over",
+        file=ACTOR,
+        old="return len(self._running) + self._reserved",
+        new="return len(self._running)",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_drain_waits_for_the_job_that_is_being_handed_over",),
+    ),
+    Mutation(
         name="suspect-runs-alone",
         guard="a worker takes nothing beside a job that has cost two workers",
         file=ACTOR,
-        old="return self._suspects > 0 or len(self._running)",
-        new="return len(self._running)",
+        old="return self._suspects > 0 or self._busy",
+        new="return self._busy",
         tests=(f"{KERNEL}/test_actor.py::test_nothing_is_taken_beside_a_suspect",),
     ),
     Mutation(

@@ -10,8 +10,8 @@ MUTATIONS = (
         name="commit-fence",
         guard="`commit` acts only under the fence that holds the job",
         file=f"{LUA}/commit.lua",
-        old="standing(job, 'commit', item.fence)",
-        new="standing(job, 'commit', job and job.fence or item.fence)",
+        old="standing(job, 'commit', fence)",
+        new="standing(job, 'commit', job and job.fence or fence)",
         tests=(vector("commit: a foreign fence is refused"),),
     ),
     Mutation(
@@ -101,8 +101,8 @@ MUTATIONS = (
         name="cancel-wins",
         guard="a job that was cancelled never completes",
         file=STANDING,
-        old="return job.cancel ~= '' or job.doomed ~= ''",
-        new="return job.doomed ~= ''",
+        old="(job.cancel ~= '' or job.doomed ~= ''",
+        new="(job.doomed ~= ''",
         tests=(vector("commit: the cancel flag wins over a result, and again over its repeat"),),
     ),
     Mutation(
@@ -133,8 +133,8 @@ MUTATIONS = (
         name="throttled-spends-nothing",
         guard="waiting for a place spends no attempt",
         file=f"{LUA}/fail.lua",
-        old="    if class ~= 'throttled' then job.attempt = job.attempt + 1 end",
-        new="    job.attempt = job.attempt + 1",
+        old="    if class ~= 'throttled' then job.attempt, job.extra = job.attempt + 1, '1' end",
+        new="    job.attempt, job.extra = job.attempt + 1, '1'",
         tests=(vector("fail: throttled spends nothing"),),
     ),
     Mutation(
@@ -197,13 +197,13 @@ MUTATIONS = (
         name="read-again-in-one-list",
         guard="what an earlier item of the same call changed is read again",
         file=f"{PARTS}/damage.lua",
-        old="local function read(id)\n"
+        old="local function read(id, names)\n"
         "  local key = ROOT .. 'job:' .. id\n"
-        "  local values = redis.pcall('HMGET', key, unpack(STORED))\n",
+        "  local values = redis.pcall('HMGET', key, unpack(names or STORED))\n",
         new="local found_before = {}\n"
-        "local function read(id)\n"
+        "local function read(id, names)\n"
         "  local key = ROOT .. 'job:' .. id\n"
-        "  local values = found_before[id] or redis.pcall('HMGET', key, unpack(STORED))\n"
+        "  local values = found_before[id] or redis.pcall('HMGET', key, unpack(names or STORED))\n"
         "  found_before[id] = values\n",
         tests=(vector("commit: the same job twice in one list is read again"),),
     ),
@@ -235,8 +235,8 @@ MUTATIONS = (
         name="new-feed-new-epoch",
         guard="a feed that was lost comes back under another name",
         file=f"{PARTS}/event.lua",
-        old="      redis.call('SET', EPOCH, string.format('%x', NOW))\n",
-        new="      redis.call('SET', EPOCH, string.format('%x', NOW), 'NX')\n",
+        old="    redis.call('SET', EPOCH, string.format('%x', NOW))\n",
+        new="    redis.call('SET', EPOCH, string.format('%x', NOW), 'NX')\n",
         tests=(f"{KERNEL}/test_keeper.py::test_a_feed_that_was_lost_begins_under_a_new_epoch",),
     ),
 )

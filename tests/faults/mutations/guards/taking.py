@@ -34,9 +34,9 @@ MUTATIONS = (
     Mutation(
         name="nonce-in-the-fence",
         guard="a fence never comes twice, even if a failover undoes the count of takes",
-        file=TAKE,
-        old="job.fence = job.takes .. '.' .. nonce",
-        new="job.fence = job.takes .. '.0'",
+        file=f"{PARTS}/start.lua",
+        old="job.fence = text_of[job.takes] .. '.' .. nonce",
+        new="job.fence = text_of[job.takes] .. '.0'",
         tests=(f"{CASES}/test_leases_zombies.py::test_a_take_that_was_undone_makes_no_fence_twice",),
     ),
     Mutation(
@@ -51,8 +51,8 @@ MUTATIONS = (
         name="take-answers-what-stands",
         guard="a repeated take answers only fences that still hold their jobs",
         file=TAKE,
-        old="if job.state == 'running' and job.fence == fence then grant(job) end",
-        new="grant(job)",
+        old="if job.state == 'running' and job.fence == fence then\n    grant(job)",
+        new="if true then\n    grant(job)",
         tests=(vector("take: a repeat answers only fences that still stand"),),
     ),
     Mutation(
@@ -131,8 +131,8 @@ MUTATIONS = (
         name="limit-counts-its-own-call",
         guard="what the same call has granted counts for a tenant's limit",
         file=f"{PARTS}/context.lua",
-        old="    count = count + (known.belongs and 1 or 0) - (known.before and 1 or 0)\n",
-        new="",
+        old="return cards[key] + (grown[key] or 0)",
+        new="return cards[key]",
         tests=(f"{KERNEL}/test_turns.py::test_a_limit_that_is_lowered_counts_for_what_waits",),
     ),
     Mutation(

@@ -187,8 +187,8 @@ MUTATIONS = (
         name="unlisted-in-no-feed",
         guard="chunks and deliveries are in no feed",
         file=f"{LUA}/parts/event.lua",
-        old="  if job.listed == '1' then\n    local fields",
-        new="  if true then\n    local fields",
+        old="local entry = job.listed == '1' and feed(job, body)",
+        new="local entry = feed(job, body)",
         tests=(vector("commit: an unlisted job stays out of the feed"),),
     ),
     Mutation(
