@@ -1,4 +1,4 @@
-"""What a scenario found: the data of the report. No scenario writes Markdown or draws; `report.py` and `plots.py` do."""
+"""What a scenario found: the data of the report. No scenario writes Markdown or draws: `report` and `plots` do."""
 
 import statistics
 from typing import Literal

@@ -17,7 +17,9 @@ Jobs that pass four stages, each of which does nothing and hands a number on: in
 worker process runs all four. What carries a job from stage to stage is the system's own way where it has one, else a
 hand-in by the job itself (column "how"). Method and settings are those of the no-op scenario; the rate is that between
 the first line of the first job's first stage and the last line of the last job's last one, and a round takes at most
-{ROUND_S:g} s. Ratios are taken within a round."""
+{ROUND_S:g} s. Ratios are taken within a round. Reelway is there twice: as it is, where a worker that ends a stage
+goes on with the next one if nobody else waits for that, and with every stage through its inbox, as where each stage
+has a process of its own."""
 
 
 def run(context: Context) -> Finding:

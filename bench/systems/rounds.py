@@ -9,10 +9,13 @@ from bench.context import OURS, Context, Durability
 from bench.systems import system as systems
 from bench.systems.measure import Measured, Work, run_round
 from bench.systems.process import Broken, Late
+from bench.systems.reelway.situation import QUEUED
 from bench.systems.system import System
 
 COUNTS = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-MOST: Mapping[Work, int] = {"noop": 20_000, "chain": 5000}
+MOST: Mapping[Work, int] = {"noop": 20_000, "chain": 10_000}
+THROUGH_INBOXES = "reelway, queued"
+"""Reelway's chain as it is where each stage has a process of its own, or where others wait."""
 QUICK: Mapping[Work, int] = {"noop": 400, "chain": 100}
 FIRST_COUNT = 200
 ROUND_S = 4.0
@@ -44,13 +47,20 @@ def following_count(jobs: int, measured: Measured, most: int) -> int | None:
 
 
 def competitors(context: Context, mode: systems.Mode) -> list[System]:
-    """The systems of this run that know the mode."""
-    return [each for each in map(systems.load, context.systems) if each.runs(mode)]
+    """The systems of this run that know the mode; of ours also the chain in which no stage is gone on with in place."""
+    entrants = [each for each in map(systems.load, context.systems) if each.runs(mode)]
+    if mode == "chain":
+        ours = systems.load(OURS)
+        modes = msgspec.structs.replace(ours.modes, chain_how="every stage through its inbox")
+        entrants.insert(
+            1, msgspec.structs.replace(ours, name=THROUGH_INBOXES, worker=(*ours.worker, QUEUED), modes=modes)
+        )
+    return entrants
 
 
 def measure(context: Context, system: System, durability: Durability, mode: Work, jobs: int) -> Measured:
     """One round on a server of its own: with the settings that Reelway ships for Reelway, else with Redis's own."""
-    with context.server(durability, shipped=system.name == OURS) as server:
+    with context.server(durability, shipped=system.language == "this") as server:
         return run_round(system, context.environments, server, mode, jobs)
 
 

@@ -39,23 +39,21 @@ local paused = {}
 -- Whether work for the job's stage and lane waits already, or none may begin.
 local function is_kept_back(job)
   if paused[job.stage] == nil then paused[job.stage] = redis.call('HEXISTS', ROOT .. 'paused', job.stage) == 1 end
-  if paused[job.stage] or job.deadline <= NOW then return true end
-  for _, name in ipairs({ 'again', 'alone', 'high', 'normal', 'low' }) do
-    if has_waiting(inbox_named(job, name)) then return true end
-  end
-  return false
+  return paused[job.stage] or job.deadline <= NOW or is_awaited(job)
 end
 
 local function next_stage(job, stage, lane, rescue, percent, body, refs, keep)
   local done = job.stage
   end_lease(job, 'commit')
   step(job, stage, lane, rescue, percent)
-  event(job, 'job.stage', '{"done":"' .. done .. '","next":"' .. stage .. '"}')
+  local data = '{"done":"' .. done .. '","next":"' .. stage .. '"}'
   if keep == '' or is_kept_back(job) then
+    event(job, 'job.stage', data)
     enqueue(job)
     write(job, 'input', body, 'refs', refs)
     return 'OK'
   end
+  event(job, 'job.stage', data, true)
   start(job, string.match(job.fence, '%.(.*)$'), UNTIL)
   job.inbox = ''
   write(job, 'owner', keep, 'started_at', NOW_TEXT, 'input', body, 'refs', refs)

@@ -12,6 +12,10 @@ from bench.systems.process import Settings
 CHAIN = ("ingest", "fetch", "transcode", "store")
 SINGLE = "single"
 """The stage of every mode but the chain."""
+QUEUED = "queued"
+"""Argument of a worker whose stages all go through their inboxes."""
+AT_ONCE = 400
+"""Jobs of one stage, where the handlers do nothing: enough for full calls while others are on their way."""
 TENANTS = 4
 """In each partition."""
 SLOTS_OF_TENANT = 1000

@@ -1,6 +1,7 @@
-"""Reelway at work: actors in one process. `python -m bench.systems.reelway.worker`, settings in BENCH.
+"""Reelway at work: actors in one process. `python -m bench.systems.reelway.worker [queued]`, settings in BENCH.
 
-All that is on by default is on. With `sleep` a reaper runs beside the worker, in a process of its own as everywhere.
+With `queued`, and where batches are counted, every stage goes through its inbox, as where each has a process of its
+own. All that is on by default is on. With `sleep` a reaper runs beside the worker, in a process of its own as everywhere.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import time
 
 import msgspec
@@ -29,10 +31,16 @@ from actors.kernel import (
 from bench.systems.process import Settings
 from bench.systems.reelway.batches import VARIANT, Batches
 from bench.systems.reelway.reaper import Reaper
-from bench.systems.reelway.situation import OPTIONS, Count, NoFailures, Report, read_settings, stages_of
-
-QUEUED = "queued"
-"""Variant in which every stage goes through its inbox, as where each has a process of its own."""
+from bench.systems.reelway.situation import (
+    AT_ONCE,
+    OPTIONS,
+    QUEUED,
+    Count,
+    NoFailures,
+    Report,
+    read_settings,
+    stages_of,
+)
 
 
 class Nothing:
@@ -83,7 +91,7 @@ class Sleep:
         return Done(task.input)
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, *, queued: bool) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING), cache_logger_on_first_use=True
     )
@@ -95,16 +103,16 @@ async def main(settings: Settings) -> None:
     if settings.variant == VARIANT:
         batches.count()
     options = ActorOptions(
-        concurrency=settings.concurrency, stall_timeout_s=max(60.0, 2 * settings.sleep_s), drain_grace_s=0.0
+        concurrency=AT_ONCE if settings.mode in ("noop", "chain") else settings.concurrency,
+        stall_timeout_s=max(60.0, 2 * settings.sleep_s),
+        drain_grace_s=0.0,
     )
-    connection, partitions, neighbours = RedisOptions(url=settings.redis), Partitions(settings.partitions), Neighbours()
+    connection, partitions = RedisOptions(url=settings.redis), Partitions(settings.partitions)
+    neighbours = None if queued or settings.variant == VARIANT else Neighbours()
     actors = [
-        Actor(
-            connection, partitions, OPTIONS, handler, NoFailures(), options,
-            neighbours=None if settings.variant == QUEUED else neighbours,
-        )
+        Actor(connection, partitions, OPTIONS, handler, NoFailures(), options, neighbours=neighbours)
         for handler in _handlers(settings, report, count)
-    ]  # fmt: skip
+    ]
     counting = asyncio.create_task(_say_counts(count))
     async with contextlib.AsyncExitStack() as stack:
         if settings.mode == "sleep":
@@ -138,4 +146,4 @@ async def _say_counts(count: Count) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(read_settings()))
+    uvloop.run(main(read_settings(), queued=sys.argv[1:] == [QUEUED]))

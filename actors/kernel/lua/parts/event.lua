@@ -12,15 +12,23 @@ local function feed(job, body)
 end
 
 -- Appends event `kind` with the JSON object `data`. The caller writes rev and last_event (`write`) in its own HSET.
--- An unlisted job (a chunk, a delivery) keeps its log and stays out of the feed. Returns the entry id.
-local function event(job, kind, data)
+-- An unlisted job (a chunk, a delivery) keeps its log and stays out of the feed. `another` follows in this call, and goes
+-- into the log with this one. Returns the entry id.
+local function event(job, kind, data, another)
   job.rev = job.rev + 1
   local rev = text_of[job.rev]
   local body = '"type":"' .. kind .. '","job":"' .. job.id .. '","rev":' .. rev .. ',"at":' .. NOW_TEXT .. ',"data":' .. data .. '}'
   local entry = job.listed == '1' and feed(job, body) or NOW_TEXT .. '-' .. rev
   job.last_event = entry
   local log = ROOT .. 'log:' .. job.id
-  redis.call('RPUSH', log, '{"id":"' .. entry .. '",' .. body)
+  local line = '{"id":"' .. entry .. '",' .. body
+  if another then
+    job.unlogged = line
+  elseif job.unlogged then
+    redis.call('RPUSH', log, job.unlogged, line)
+  else
+    redis.call('RPUSH', log, line)
+  end
   if job.rev > LOG_LENGTH then redis.call('LTRIM', log, -LOG_LENGTH, -1) end
   return entry
 end

@@ -13,8 +13,8 @@ local LIMITED = '{"code":"TENANT_LIMIT","message":"As many jobs of this tenant a
 local TURN = '{"code":"TURN_AWAITED","message":"Earlier jobs of the same tenant go first."}'
 
 local windows = {}
--- Whether something waits in an inbox.
-local waiting = {}
+-- Whether something waits in an inbox, and for a queue (`<stage>:<lane>`).
+local waiting, awaited = {}, {}
 
 local function width_key(queue_name) return ROOT .. 'width:' .. queue_name end
 
@@ -52,7 +52,7 @@ local function queue(job, priority_for)
   local beside = inbox_apart(job)
   requeue(job, beside or inbox_named(job, priority_for(job)))
   if not beside then member(ready_set(job), job.id, true) end
-  waiting[job.inbox] = true
+  awaited[queue_of(job)] = true
   job.reason = ''
 end
 
@@ -75,6 +75,18 @@ local function has_waiting(inbox)
     waiting[inbox] = newest ~= nil and (not delivered or is_after(newest[1], delivered))
   end
   return waiting[inbox]
+end
+
+-- Whether anybody waits for the job's stage and lane.
+local function is_awaited(job)
+  local queue_name = queue_of(job)
+  if awaited[queue_name] == nil then
+    awaited[queue_name] = false
+    for _, name in ipairs({ 'again', 'alone', 'high', 'normal', 'low' }) do
+      if has_waiting(inbox_named(job, name)) then awaited[queue_name] = true end
+    end
+  end
+  return awaited[queue_name]
 end
 
 -- The inbox of a job that was held. Priority decides among those that are not held: one that was held goes behind
