@@ -7,8 +7,8 @@ from bench.context import OURS, Context, Durability
 from bench.scenarios import chain
 from bench.systems import system
 from bench.systems.process import Reports, Settings, start
-from bench.systems.rounds import THROUGH_INBOXES
 from bench.systems.reelway.situation import TENANTS, name_tenants
+from bench.systems.rounds import THROUGH_INBOXES
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -1,7 +1,8 @@
 """Reelway at work: actors in one process. `python -m bench.systems.reelway.worker [queued]`, settings in BENCH.
 
 With `queued`, and where batches are counted, every stage goes through its inbox, as where each has a process of its
-own. All that is on by default is on. With `sleep` a reaper runs beside the worker, in a process of its own as everywhere.
+own. All that is on by default is on. With `sleep` a reaper runs beside the worker, in a process of its own as
+everywhere.
 """
 
 import asyncio
