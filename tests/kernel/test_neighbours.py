@@ -147,7 +147,7 @@ async def test_a_lost_reply_does_not_lose_the_job(house: Installation) -> None:
     assert await commit_kept(hands, grant) is End.KEPT
     await house.client.zadd(house.keys.leases, {job: 5})
     assert await commit_kept(hands, grant) is End.KEPT
-    assert await house.client.zscore(house.keys.leases, job) > await house.keeper.server_time_ms()
+    assert (await house.client.zscore(house.keys.leases, job) or 0) > await house.keeper.server_time_ms()
     assert await house.reap() == {}
     assert (await house.read(job)).rev == 4, "nothing is told twice"
 
