@@ -34,13 +34,14 @@ Module map, from the names upwards:
     ending       ending background tasks
     execution    one job: run, stop, end
     watchdog     stops jobs that stand still
+    neighbours   actors of one process go on with each other's jobs
     taking       takes of one worker, with the replies that were lost
     actor        the loop that ties these together
     telemetry    logs and metrics of stages
     service      start, ready, drain, stop: the contract of every role
 """
 
-from actors.kernel.actor import Actor, ActorOptions
+from actors.kernel.actor import Actor
 from actors.kernel.address import BadAddress, parse_address
 from actors.kernel.connection import StoreFull, StoreUnavailable, connect, is_full, means_wait, persist
 from actors.kernel.ending import end_tasks
@@ -79,7 +80,7 @@ from actors.kernel.items import (
 from actors.kernel.keeper import Endpoint, Expired, Keeper, Reaped
 from actors.kernel.keys import Keys, Partitions, UnknownJobId, new_nonce
 from actors.kernel.neighbours import Neighbours
-from actors.kernel.options import KernelOptions, RedisOptions
+from actors.kernel.options import ActorOptions, KernelOptions, RedisOptions
 from actors.kernel.routed import is_sharded
 from actors.kernel.server import Moment, ServerFacts, UnfitServer, admit, ping_all, primary_of, read_all_facts
 from actors.kernel.service import Service

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
 import structlog
 
 from actors.kernel.beats import Beats, Pulses
@@ -25,7 +24,7 @@ from actors.kernel.handler import FailurePolicy, Handler, Task
 from actors.kernel.items import Grant
 from actors.kernel.keys import Lane, Partitions, new_nonce
 from actors.kernel.neighbours import Neighbours
-from actors.kernel.options import KernelOptions, RedisOptions
+from actors.kernel.options import ActorOptions, KernelOptions, RedisOptions
 from actors.kernel.order import Order
 from actors.kernel.taking import Taking
 from actors.kernel.telemetry import StageTelemetry
@@ -37,19 +36,6 @@ SUSPECT = 2
 PAUSE_S = 1.0
 """How long the doorbell leaves out a stage that is paused."""
 log = structlog.get_logger("kernel.actor")
-
-
-class ActorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one actor."""
-
-    concurrency: int = 4
-    """Jobs at once."""
-    stall_timeout_s: float = 60.0
-    """A job whose own progress stands still for so long is stopped and fails as stalled."""
-    kill_grace_s: float = 5.0
-    """How long a stopped handler may take to end; then its beats stop and the reaper decides."""
-    drain_grace_s: float = 25.0
-    """How long a drain waits for running jobs before it gives them back."""
 
 
 class Actor:

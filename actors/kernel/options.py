@@ -70,3 +70,16 @@ class KernelOptions(msgspec.Struct, frozen=True, kw_only=True):
         retention_ms = round(self.retention_s * 1000)
         numbers = (self.feed_length, self.pulse_length, self.log_length, retention_ms, self.window, self.tenant_limit)
         return [str(number) for number in numbers]
+
+
+class ActorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one actor."""
+
+    concurrency: int = 4
+    """Jobs at once."""
+    stall_timeout_s: float = 60.0
+    """A job whose own progress stands still for so long is stopped and fails as stalled."""
+    kill_grace_s: float = 5.0
+    """How long a stopped handler may take to end; then its beats stop and the reaper decides."""
+    drain_grace_s: float = 25.0
+    """How long a drain waits for running jobs before it gives them back."""
