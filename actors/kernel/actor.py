@@ -72,6 +72,8 @@ class Actor:
         """Places kept for jobs that neighbours are about to hand over."""
         self._asked = 0
         """Jobs that the take under way may bring."""
+        self._gives_back = False
+        """It stops: whatever still comes from a neighbour is given back."""
         self._watchdog = Watchdog(self._running, actor_options.stall_timeout_s)
         self._bells: dict[str, dict[str, str]] = {}
         """Partition to its inboxes and the ids behind which they are listened to."""
@@ -174,6 +176,7 @@ class Actor:
     async def stop(self) -> None:
         """Gives back what still runs and ends. Beats go on until the last job has ended."""
         await self._end_taking()
+        self._gives_back = True
         for execution in self._running.values():
             execution.give_back()
         if self._busy:
@@ -317,6 +320,8 @@ class Actor:
             self._suspects += task.grant.crashes >= SUSPECT
             self._telemetry.started(task)
             execution.start()
+            if self._gives_back:
+                execution.give_back()
         self._watchdog.begin()
 
     def _ended(self, task: Task) -> None:

@@ -141,22 +141,26 @@ def plot(results: Results, load: str) -> Plot:
         "ms",
         tuple(series),
         log_y=True,
-        limit=P99_MS if load == "idle" else None,
+        limit=P99_MS if load != STEADY else None,
     )
 
 
 def checks(results: Results) -> list[Check]:
-    """Idle to start: the two promises, and that nobody is better."""
-    idle = {name: pooled(found) for name, found in results.found["idle"].items()}
-    ours = idle.pop(OURS, [])
+    """Where the worker waits for each job: the two promises, and that nobody is better."""
+    return [check for load in (IDLE, LOW) for check in _checks(results, load)]
+
+
+def _checks(results: Results, load: Load) -> list[Check]:
+    starts = {name: pooled(found) for name, found in results.found[load.name].items()}
+    ours = starts.pop(OURS, [])
     if not ours:
         return []
     found = []
     for percent, limit_ms in ((50.0, P50_MS), (99.0, P99_MS)):
         own = percentile(ours, percent)
-        what = f"idle to start, {results.durability.words}: p{percent:g}"
+        what = f"idle to start, a job every {load.gap_s * 1000:g} ms, {results.durability.words}: p{percent:g}"
         found.append(Check(what, f"≤ {limit_ms:g} ms", f"{own:.2f} ms", own <= limit_ms))
-        peers = {name: percentile(values, percent) for name, values in idle.items() if values}
+        peers = {name: percentile(values, percent) for name, values in starts.items() if values}
         if peers:
             best = min(peers, key=lambda name: peers[name])
             found.append(

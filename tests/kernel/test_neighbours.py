@@ -13,7 +13,7 @@ from actors.kernel import Actor, ActorOptions, Commit, Done, End, Grant, Neighbo
 from actors.kernel import read_log as read_whole_log
 from actors.kernel.neighbours import following_grant
 from tests.kernel.cases.hands import Hands, commit_of, lose_leases
-from tests.kernel.stages import Installation, Plain, Scripted, done, eventually
+from tests.kernel.stages import Installation, Plain, Scripted, done, eventually, forever
 
 
 async def go_on(task: Task) -> Result:
@@ -227,9 +227,8 @@ async def test_a_neighbour_that_drains_is_given_nothing(house: Installation) -> 
         await eventually(handed_on)
 
 
-async def test_a_drain_waits_for_the_job_that_is_being_handed_over(
-    house: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def answer_late(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """A commit that keeps its job has been run, and its answer arrives when the second event is set."""
     commit, sent, answered = Worker.commit, asyncio.Event(), asyncio.Event()
 
     async def late(worker: Worker, partition: str, commits: Sequence[Commit]) -> list[End]:
@@ -240,6 +239,28 @@ async def test_a_drain_waits_for_the_job_that_is_being_handed_over(
         return ends
 
     monkeypatch.setattr(Worker, "commit", late)
+    return sent, answered
+
+
+async def test_a_stop_gives_back_the_job_that_is_being_handed_over(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, answered = answer_late(monkeypatch)
+    async with two_stages(house, Scripted(go_on), Scripted(forever, "b")) as (second, _):
+        job = await house.submit()
+        await sent.wait()
+        stopping = asyncio.create_task(second.stop())
+        await asyncio.wait({stopping}, timeout=0.3)
+        answered.set()
+        await asyncio.wait_for(stopping, 5.0)
+        view = await house.read(job)
+        assert (view.state, view.stage, view.crashes, view.attempt) == (State.QUEUED, "b", 0, 0)
+
+
+async def test_a_drain_waits_for_the_job_that_is_being_handed_over(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, answered = answer_late(monkeypatch)
     async with two_stages(house, Scripted(go_on), Scripted(done, "b")) as (second, _):
         job = await house.submit()
         await sent.wait()

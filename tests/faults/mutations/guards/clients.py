@@ -186,6 +186,14 @@ MUTATIONS = (
         tests=(f"{KERNEL}/test_neighbours.py::test_a_drain_waits_for_the_job_that_is_being_handed_over",),
     ),
     Mutation(
+        name="kept-job-is-given-back",
+        guard="a worker that stops gives back, uncharged, what a neighbour still hands over",
+        file=ACTOR,
+        old="            if self._gives_back:\n                execution.give_back()\n",
+        new="",
+        tests=(f"{KERNEL}/test_neighbours.py::test_a_stop_gives_back_the_job_that_is_being_handed_over",),
+    ),
+    Mutation(
         name="suspect-runs-alone",
         guard="a worker takes nothing beside a job that has cost two workers",
         file=ACTOR,
