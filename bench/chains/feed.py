@@ -4,6 +4,8 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from actors.kernel import KernelOptions, Partitions, RedisOptions, Submission, Submitter, connect, end_tasks
 from actors.kernel.scripts import text
 from bench.bodies import SPEC
@@ -12,6 +14,13 @@ BLOCK_S = 5.0
 MOST = 1000
 """Events of one read."""
 ENDS = {"job.completed", "job.failed", "job.cancelled", "job.expired"}
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """What is looked at of an entry, which holds one event under its tenant's name."""
+
+    type: str
+    job: str
 
 
 class FeedClient:
@@ -58,9 +67,10 @@ class FeedClient:
                 reply: Any = await self._reading.xread({self._feed: last}, count=MOST, block=round(BLOCK_S * 1000))
                 for entry, fields in reply[0][1] if reply else ():
                     last = text(entry)
-                    kind = text(fields[b"type"])
-                    if kind in ENDS and (awaited := self._awaited.pop(text(fields[b"job"]), None)) is not None:
-                        awaited.set_result(kind)
+                    (written,) = fields.values()
+                    event = msgspec.json.decode(written, type=_Event)
+                    if event.type in ENDS and (awaited := self._awaited.pop(event.job, None)) is not None:
+                        awaited.set_result(event.type)
         except Exception as error:
             for awaited in self._awaited.values():
                 awaited.set_exception(error)
