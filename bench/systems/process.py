@@ -1,5 +1,6 @@
 """The processes of a system under test: started in a session of their own, accounted and ended as a whole."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -190,6 +191,7 @@ class Reports:
         os.write(self._fifo, b"\n\n")
         self._thread.join()
         os.close(self._fifo)
+        _end_those_of(self._folder.name)
         self._folder.cleanup()
 
     def _read(self) -> None:
@@ -237,6 +239,17 @@ class Reports:
 
 def _tail(log: Path) -> str:
     return log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _end_those_of(folder: str) -> None:
+    """Ends programs that were told to use the folder: one whose start was interrupted is known to nobody else."""
+    mark = f"TMPDIR={folder}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            # It may end, or be another user's.
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signals.SIGKILL)
 
 
 def start(system: System, environments: Path, role: Literal["worker", "client"], settings: Settings) -> Running:

@@ -169,7 +169,12 @@ def bench(temporary: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`python -m bench` in a process of its own, ended in order if it still runs."""
     command = [sys.executable, "-m", "bench", *options(temporary, *words)]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Whoever runs the tests in the background of a shell has Ctrl-C ignored, and programs inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield run
     finally:
@@ -205,6 +210,10 @@ def test_a_run_that_is_interrupted_leaves_nothing(temporary: Path, number: signa
         _, said = run.communicate(timeout=60)
         assert run.returncode == 130, said
         assert "Traceback" not in said
+    # What was killed takes a moment to be gone.
+    deadline = time.monotonic() + 10
+    while processes_of(temporary) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert processes_of(temporary) == []
     assert list(temporary.iterdir()) == []
 
