@@ -1,6 +1,7 @@
 """What a scenario found: the data of the report. No scenario writes Markdown or draws: `report` and `plots` do."""
 
 import statistics
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,11 @@ class Figure(msgspec.Struct, frozen=True):
     values: tuple[float, ...]
     """In the order of the rounds. Empty: nothing was measured, and `note` says why."""
     note: str = ""
+
+    @staticmethod
+    def of(unit: str, values: Iterable[float], note: str = "") -> "Figure":
+        """One value a round, however they come."""
+        return Figure(unit, tuple(values), note)
 
     @property
     def median(self) -> float:

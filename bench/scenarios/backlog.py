@@ -110,13 +110,9 @@ def measure(context: Context, durability: Durability, places: list[Place], chain
     }
 
 
-def _figure(unit: str, values: list[float]) -> Figure:
-    return Figure(unit, tuple(values))
-
-
 def redis_figure(measured: list[Round]) -> Figure:
     """What is to be flat."""
-    return _figure("µs", [each.cost.redis_us for each in measured])
+    return Figure.of("µs", [each.cost.redis_us for each in measured])
 
 
 def cost_table(durability: Durability, rounds: Rounds) -> Table:
@@ -126,11 +122,11 @@ def cost_table(durability: Durability, rounds: Rounds) -> Table:
             _labels(situation),
             (
                 redis_figure(measured),
-                _figure("µs", [each.cost.main_us for each in measured]),
-                _figure("calls", [each.cost.all_calls for each in measured]),
-                _figure("calls", [each.cost.calls(CALLS) for each in measured]),
-                _figure("chains/s", [each.cost.rate for each in measured]),
-                _figure("MiB", [each.cost.memory_mib for each in measured]),
+                Figure.of("µs", [each.cost.main_us for each in measured]),
+                Figure.of("calls", [each.cost.all_calls for each in measured]),
+                Figure.of("calls", [each.cost.calls(CALLS) for each in measured]),
+                Figure.of("chains/s", [each.cost.rate for each in measured]),
+                Figure.of("MiB", [each.cost.memory_mib for each in measured]),
             ),
         )
         for situation, measured in rounds.items()
@@ -153,10 +149,10 @@ def worked_table(durability: Durability, rounds: Rounds) -> Table:
         Row(
             _labels(situation),
             (
-                _figure("chains/s", [each.worked.rate for each in measured]),
-                _figure("µs", [each.worked.redis_us for each in measured]),
-                _figure("µs", [each.worked.worker_us for each in measured]),
-                _figure("jobs", [each.worked.batch for each in measured]),
+                Figure.of("chains/s", [each.worked.rate for each in measured]),
+                Figure.of("µs", [each.worked.redis_us for each in measured]),
+                Figure.of("µs", [each.worked.worker_us for each in measured]),
+                Figure.of("jobs", [each.worked.batch for each in measured]),
             ),
         )
         for situation, measured in rounds.items()
@@ -174,7 +170,9 @@ def beat_table(found: dict[Durability, Rounds]) -> Table:
             if beats_us:
                 share = [100 * beat_us / 1e6 * situation.leases / BEAT_S for beat_us in beats_us]
                 rows.append(
-                    Row((durability.words, digits(situation.leases)), (_figure("µs", beats_us), _figure("%", share)))
+                    Row(
+                        (durability.words, digits(situation.leases)), (Figure.of("µs", beats_us), Figure.of("%", share))
+                    )
                 )
     columns = ("Redis CPU a beat", "of one core, for all of them")
     title = f"Renewing leases: {ITEMS_PER_CALL} in a call, each every {BEAT_S:g} s"
@@ -199,7 +197,7 @@ def checks(durability: Durability, rounds: Rounds, where: str) -> tuple[Check, .
     many = f"{digits(waiting[0])} to {digits(waiting[-1])}"
     what = f"of a chain with {many} waiting in the {where}{beside}, {durability.words}"
     calls = [
-        _figure("", [each.cost.all_calls for each in measured]).median
+        Figure.of("", [each.cost.all_calls for each in measured]).median
         for situation, measured in rounds.items()
         if situation.where == where
     ]

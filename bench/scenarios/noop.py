@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench.context import OURS, Context
 from bench.findings import Finding
 from bench.systems import comparison
+from bench.systems.reelway.situation import AT_ONCE
 from bench.systems.rounds import ROUND_S, Results, take_turns
 
 WHAT = "jobs a second through one stage that does nothing, one worker process of every system"
@@ -14,9 +15,9 @@ Jobs that take a number and return it. The client hands in all of them, then one
 off; the rate is that between the first line of the first job and the last line of the last one, told by the handlers,
 and the processor times are those of the same window. Every round of every system has a fresh Redis on TCP of the same
 machine; Reelway has the Redis settings that it ships, the others Redis's own. A warm-up that is not counted chooses the
-number of jobs so that a round takes at most {ROUND_S:g} s. Concurrency is 100 for asynchronous systems, the documented
-default for those with threads or processes. Everything is on in Reelway: fences, heartbeats, leases of 10 s, deadlines,
-tenant limits (four tenants), durable events of every job; no delivery endpoint, no progress, and no reaper beside the
+number of jobs so that a round takes at most {ROUND_S:g} s. Concurrency is 100 for asynchronous systems ({AT_ONCE} for
+Reelway), the documented default for those with threads or processes. Everything is on in Reelway: fences, heartbeats,
+leases of 10 s, deadlines, tenant limits (four tenants), durable events of every job; no delivery endpoint, no progress, and no reaper beside the
 worker, whose passes are a few calls a second whatever the load."""
 
 

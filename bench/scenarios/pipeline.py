@@ -154,13 +154,9 @@ def _used_s(server: Server, gateway: list[Running], stages: list[Running]) -> tu
     return (*processes, spent(server).total_s)  # type: ignore[return-value]
 
 
-def _figure(unit: str, values: list[float], note: str = "") -> Figure:
-    return Figure(unit, tuple(values), note)
-
-
 def rate_figure(measured: list[Sample]) -> Figure:
     """Completed jobs."""
-    return _figure("1/s", [each.driven.rate for each in measured])
+    return Figure.of("1/s", [each.driven.rate for each in measured])
 
 
 def table(durability: Durability, samples: Samples) -> Table:
@@ -171,12 +167,12 @@ def table(durability: Durability, samples: Samples) -> Table:
         share = [100 * each.driven.rate / ideal for each in measured] if ideal else []
         figures = (
             rate_figure(measured),
-            _figure("%", share, "" if ideal else "no bound"),
-            _figure("ms", [each.driven.percentile_ms(50) for each in measured]),
-            _figure("ms", [each.driven.percentile_ms(99) for each in measured]),
-            _figure("µs", [each.gateway_us for each in measured]),
-            _figure("µs", [each.stages_us for each in measured]),
-            _figure("µs", [each.redis_us for each in measured]),
+            Figure.of("%", share, "" if ideal else "no bound"),
+            Figure.of("ms", [each.driven.percentile_ms(50) for each in measured]),
+            Figure.of("ms", [each.driven.percentile_ms(99) for each in measured]),
+            Figure.of("µs", [each.gateway_us for each in measured]),
+            Figure.of("µs", [each.stages_us for each in measured]),
+            Figure.of("µs", [each.redis_us for each in measured]),
         )
         rows.append(Row((way.handler, way.through, f"{way.in_flight}"), figures))
     columns = (
@@ -212,7 +208,7 @@ def says(durability: Durability, samples: Samples) -> str:
         best = max(rates, key=rates.__getitem__)
         alone = min(waiting, key=lambda way: way.in_flight)
         bare_ms = 1000 * alone.handler_s * len(STAGES)
-        p50_ms = _figure("", [each.driven.percentile_ms(50) for each in waiting[alone]]).median
+        p50_ms = Figure.of("", [each.driven.percentile_ms(50) for each in waiting[alone]]).median
         parts.append(
             f"through {'the kernel' if through == 'kernel' else through} {alone.handler} handlers reach"
             f" {rates[best]:.0f} jobs/s, {100 * rates[best] / (best.ideal or rates[best]):.0f} % of what their"
@@ -220,7 +216,7 @@ def says(durability: Durability, samples: Samples) -> str:
         )
     instant = {way: rate_figure(measured).median for way, measured in samples.items() if not way.handler_s}
     best = max(instant, key=instant.__getitem__)
-    spent_us = _figure("", [each.gateway_us + each.stages_us + each.redis_us for each in samples[best]]).median
+    spent_us = Figure.of("", [each.gateway_us + each.stages_us + each.redis_us for each in samples[best]]).median
     return (
         f"With {durability.words}: {'; '.join(parts)}. With instant handlers the most is {instant[best]:.0f} jobs/s"
         f" ({best.through}, {best.in_flight} in flight); a job then costs gateway, stages and Redis together"

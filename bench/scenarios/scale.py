@@ -140,21 +140,17 @@ def one_round(context: Context, durability: Durability, setup: Setup, chains: in
         )
 
 
-def _figure(unit: str, values: list[float], note: str = "") -> Figure:
-    return Figure(unit, tuple(values), note)
-
-
 def rate_table(durability: Durability, samples: Samples) -> Table:
     """What each installation does and costs."""
     rows = tuple(
         Row(
             setup.labels,
             (
-                _figure("chains/s", [each.rate for each in measured]),
-                _figure("µs", [each.worker_us for each in measured]),
-                _figure("µs", [each.redis_us for each in measured]),
-                _figure("µs", [each.redis_us / TRANSITIONS for each in measured]),
-                _figure("jobs", [each.batch for each in measured]),
+                Figure.of("chains/s", [each.rate for each in measured]),
+                Figure.of("µs", [each.worker_us for each in measured]),
+                Figure.of("µs", [each.redis_us for each in measured]),
+                Figure.of("µs", [each.redis_us / TRANSITIONS for each in measured]),
+                Figure.of("jobs", [each.batch for each in measured]),
             ),
         )
         for setup, measured in samples.items()
@@ -170,13 +166,13 @@ def load_table(durability: Durability, samples: Samples) -> Table:
     rows = []
     for setup, measured in samples.items():
         figures = [
-            _figure("%", [each.share(node) for each in measured])
+            Figure.of("%", [each.share(node) for each in measured])
             if node < setup.nodes
-            else _figure("%", [], "no such node")
+            else Figure.of("%", [], "no such node")
             for node in range(nodes)
         ]
-        figures += [_figure("%", [each.cores[core] for each in measured if core in each.cores]) for core in cores]
-        figures.append(_figure("%", [each.steal_percent for each in measured]))
+        figures += [Figure.of("%", [each.cores[core] for each in measured if core in each.cores]) for core in cores]
+        figures.append(Figure.of("%", [each.steal_percent for each in measured]))
         rows.append(Row(setup.labels, tuple(figures)))
     columns = (
         *(f"thread of node {node + 1}" for node in range(nodes)),
@@ -193,9 +189,9 @@ def carrying_table(found: dict[Durability, Samples]) -> Table:
         Row(
             (durability.words, *setup.labels),
             (
-                _figure("µs", [each.main_us / TRANSITIONS for each in measured]),
-                _figure("chains/s", [each.carries for each in measured]),
-                _figure("1/s", [each.carries * TRANSITIONS for each in measured]),
+                Figure.of("µs", [each.main_us / TRANSITIONS for each in measured]),
+                Figure.of("chains/s", [each.carries for each in measured]),
+                Figure.of("1/s", [each.carries * TRANSITIONS for each in measured]),
             ),
         )
         for durability, samples in found.items()
@@ -211,7 +207,7 @@ def plot(durability: Durability, samples: Samples) -> Plot:
     series = []
     for nodes, partitions in dict.fromkeys((setup.nodes, setup.partitions) for setup in samples):
         figures = {
-            setup.workers: _figure("chains/s", [each.rate for each in measured])
+            setup.workers: Figure.of("chains/s", [each.rate for each in measured])
             for setup, measured in samples.items()
             if (setup.nodes, setup.partitions) == (nodes, partitions)
         }
@@ -235,9 +231,9 @@ def _count(number: int, noun: str) -> str:
 
 def says(durability: Durability, samples: Samples) -> str:
     """What follows for one durability."""
-    rates = {setup: _figure("", [each.rate for each in measured]).median for setup, measured in samples.items()}
+    rates = {setup: Figure.of("", [each.rate for each in measured]).median for setup, measured in samples.items()}
     smallest, best = next(iter(samples)), max(rates, key=rates.__getitem__)
-    main_us = _figure("", [each.main_us for each in samples[smallest]]).median
+    main_us = Figure.of("", [each.main_us for each in samples[smallest]]).median
     text = (
         f"With {durability.words}: one worker process on one node and one partition does {rates[smallest]:.0f}"
         f" chains/s. The best installation ({_count(best.workers, 'worker')}, {_count(best.partitions, 'partition')},"
@@ -252,9 +248,9 @@ def says(durability: Durability, samples: Samples) -> str:
 def _says_of_nodes(samples: Samples, rates: dict[Setup, float], spread: Setup) -> str:
     """`spread`: the best of the installations whose partitions lie on several nodes."""
     one, many = (max((rates[s] for s in samples if s.nodes == nodes), default=0.0) for nodes in (1, spread.nodes))
-    shares = [_figure("", [each.share(node) for each in samples[spread]]).median for node in range(spread.nodes)]
+    shares = [Figure.of("", [each.share(node) for each in samples[spread]]).median for node in range(spread.nodes)]
     busiest_us = max(
-        _figure("", [1e6 * each.redis[node].main_s / each.chains for each in samples[spread]]).median
+        Figure.of("", [1e6 * each.redis[node].main_s / each.chains for each in samples[spread]]).median
         for node in range(spread.nodes)
     )
     cores, wanted = len(samples[spread][0].cores), spread.nodes + spread.workers

@@ -152,13 +152,9 @@ async def _measure(
     return Sample(driven, client_us, redis_us, gateway_us)
 
 
-def _figure(unit: str, values: list[float], note: str = "") -> Figure:
-    return Figure(unit, tuple(values), note)
-
-
 def rate_figure(measured: list[Sample]) -> Figure:
     """Accepted jobs."""
-    return _figure("1/s", [each.driven.rate for each in measured])
+    return Figure.of("1/s", [each.driven.rate for each in measured])
 
 
 def table(durability: Durability, samples: Samples) -> Table:
@@ -168,11 +164,11 @@ def table(durability: Durability, samples: Samples) -> Table:
         gateway_us = [each.gateway_us for each in measured if each.gateway_us is not None]
         figures = (
             rate_figure(measured),
-            _figure("ms", [each.driven.percentile_ms(50) for each in measured]),
-            _figure("ms", [each.driven.percentile_ms(99) for each in measured]),
-            _figure("µs", gateway_us, "" if gateway_us else "none"),
-            _figure("µs", [each.redis_us for each in measured]),
-            _figure("µs", [each.client_us for each in measured]),
+            Figure.of("ms", [each.driven.percentile_ms(50) for each in measured]),
+            Figure.of("ms", [each.driven.percentile_ms(99) for each in measured]),
+            Figure.of("µs", gateway_us, "" if gateway_us else "none"),
+            Figure.of("µs", [each.redis_us for each in measured]),
+            Figure.of("µs", [each.client_us for each in measured]),
         )
         rows.append(Row(way.labels, figures))
     columns = ("accepted", "p50", "p99", "gateway CPU a job", "Redis CPU a job", "client CPU a job")
@@ -206,9 +202,9 @@ def says(durability: Durability, samples: Samples) -> str:
         )
     most = max(way.in_flight for way in samples if way.through == "HTTP")
     plain, keyed = Way("HTTP", most), Way("HTTP", most, keyed=True)
-    gateway_us = _figure("", [each.gateway_us or 0.0 for each in samples[plain]]).median
-    redis_us = _figure("", [each.redis_us for each in samples[plain]]).median
-    more_us = _figure("", [each.redis_us for each in samples[keyed]]).median - redis_us
+    gateway_us = Figure.of("", [each.gateway_us or 0.0 for each in samples[plain]]).median
+    redis_us = Figure.of("", [each.redis_us for each in samples[plain]]).median
+    more_us = Figure.of("", [each.redis_us for each in samples[keyed]]).median - redis_us
     return (
         f"With {durability.words}: {'; '.join(parts)}. A job through HTTP costs the gateway, which is one thread,"
         f" {gateway_us:.0f} µs and Redis {redis_us:.0f} µs. So a gateway with a core of its own could accept"
