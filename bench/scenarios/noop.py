@@ -17,8 +17,8 @@ and the processor times are those of the same window. Every round of every syste
 machine; Reelway has the Redis settings that it ships, the others Redis's own. A warm-up that is not counted chooses the
 number of jobs so that a round takes at most {ROUND_S:g} s. Concurrency is 100 for asynchronous systems ({AT_ONCE} for
 Reelway), the documented default for those with threads or processes. Everything is on in Reelway: fences, heartbeats,
-leases of 10 s, deadlines, tenant limits (four tenants), durable events of every job; no delivery endpoint, no progress, and no reaper beside the
-worker, whose passes are a few calls a second whatever the load."""
+leases of 10 s, deadlines, tenant limits (four tenants), durable events of every job; no delivery endpoint, no progress,
+and no reaper beside the worker, whose passes are a few calls a second whatever the load."""
 
 
 def run(context: Context) -> Finding:
