@@ -1,52 +1,36 @@
-"""What a request says in its query and headers, checked."""
+"""What a request says in its headers, checked. Each header is declared where it is read."""
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from aiohttp import web
 
-from gateway.http.problems import FieldError, Problem, field_problem
+from gateway.http.problems import Problem
+from gateway.openapi.operation import header
 
 LONGEST_WAIT_S = 30.0
+MOST_KEY_CHARACTERS = 255
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
-MOST_KEY_CHARACTERS = 255
 
-
-def parameters(request: web.Request, *known: str) -> Mapping[str, str]:
-    """The query's parameters. Raises Problem for one that is not known or stands twice."""
-    found: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            suggestion = f"Did you mean `{close[0]}`?" if close else f"Known parameters: {', '.join(known) or 'none'}."
-            raise bad_parameter(name[:40], f"The parameter `{name[:40]}` is not known.", suggestion)
-        if name in found:
-            raise bad_parameter(name, f"The parameter `{name}` stands twice.", "Send it once.")
-        found[name] = value
-    return found
-
-
-def bad_parameter(name: str, detail: str, suggestion: str) -> Problem:
-    """The problem of one wrong parameter."""
-    return field_problem("INVALID_PARAMETER", FieldError(detail, parameter=name, suggestion=suggestion))
-
-
-def limit_of(query: Mapping[str, str], *, default: int, most: int) -> int:
-    """The parameter `limit`."""
-    text = query.get("limit")
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
-        raise bad_parameter("limit", "The limit is not valid.", f"Use a number from 1 to {most}.")
-    return int(text)
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "Names this request, so that it can be repeated: while the key is kept, the same request gets the job that it made "
+    f"first. 1 to {MOST_KEY_CHARACTERS} printable ASCII characters, in quotes (RFC 8941) or bare.",
+    example='"convert-talk-6f1c0a52"',
+)
+PREFER = header(
+    "Prefer",
+    "`wait=N` (RFC 7240): how many seconds the answer may wait for the job's end or, with `If-None-Match`, for its "
+    f"next revision; at most {LONGEST_WAIT_S:.0f}.",
+    example="wait=20",
+)
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
     """The Idempotency-Key: a quoted string (RFC 8941), or the same without quotes."""
-    sent = headers.get("Idempotency-Key")
+    sent = headers.get(IDEMPOTENCY_KEY.name)
     if sent is None:
         return None
     text = sent.strip()
@@ -59,7 +43,7 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 def wait_s(headers: Mapping[str, str]) -> float | None:
     """How long `Prefer: wait=N` (RFC 7240) allows the answer to take, at most 30 s; None without it."""
-    match = _WAIT.search(headers.get("Prefer", ""))
+    match = _WAIT.search(headers.get(PREFER.name, ""))
     return min(float(match[1]), LONGEST_WAIT_S) if match else None
 
 

@@ -11,17 +11,18 @@ from actors.storage.keys import upload_folder
 from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import bad_parameter, idempotency_key, limit_of, parameters, send_continue, wait_s
+from gateway.http.queries import NoQuery, read_query
+from gateway.http.requests import idempotency_key, send_continue, wait_s
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
-from gateway.jobs.rendering import entity_tag, job_document, job_json, revision_of
+from gateway.jobs.rendering import JobsPage, entity_tag, job_document, job_json, revision_of
+from gateway.jobs.request import JobsQuery
 from gateway.jobs.submission import Terms, check_upload, digest_of, read_request
 from gateway.jobs.waiting import wait_for_job
 from gateway.principal import Principal
 from gateway.streams.reader import PATIENCE_S
 from gateway.times import now_ms
 
-PAGE, LONGEST_PAGE = 50, 200
 FIRST_STAGE = "ingest"
 _REFUSALS = {"conflict": "IDEMPOTENCY_KEY_REUSED", "busy": "TENANT_BACKLOG", "crowded": "SERVER_BACKLOG"}
 
@@ -29,7 +30,7 @@ _REFUSALS = {"conflict": "IDEMPOTENCY_KEY_REUSED", "busy": "TENANT_BACKLOG", "cr
 async def submit(request: web.Request) -> web.Response:
     """Accepts a job: 202 with the job. The same request under the same Idempotency-Key gets its first job."""
     context, principal = context_of(request), principal_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     key = idempotency_key(request.headers)
     await send_continue(request)
     spec, terms = read_request(await request.read(), context.egress, now_ms())
@@ -78,36 +79,29 @@ async def _earlier(context: Context, principal: Principal, digest: str, key: str
 async def listing(request: web.Request) -> web.Response:
     """The tenant's jobs, newest first, page by page."""
     context, principal = context_of(request), principal_of(request)
-    query = parameters(request, "state", "limit", "cursor")
-    state = _state(query.get("state"))
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
-    before = query.get("cursor")
+    query = read_query(request, JobsQuery)
     try:
         views, following = await persist(
             lambda: list_jobs(
-                context.redis, context.partitions, principal.tenant, before=before, limit=limit, state=state
+                context.redis,
+                context.partitions,
+                principal.tenant,
+                before=query.cursor,
+                limit=query.limit,
+                state=query.state,
             ),
             patience_s=PATIENCE_S,
         )
     except ValueError:
         raise Problem("INVALID_CURSOR") from None
-    documents = [job_document(view, context.kernel.retention_s) for view in views]
-    return json_response(msgspec.json.encode({"jobs": documents, "next": following}))
-
-
-def _state(text: str | None) -> State | None:
-    if text is None:
-        return None
-    try:
-        return State(text)
-    except ValueError:
-        raise bad_parameter("state", f"There is no state `{text[:40]}`.", f"Use one of {', '.join(State)}.") from None
+    documents = tuple(job_document(view, context.kernel.retention_s) for view in views)
+    return json_response(msgspec.json.encode(JobsPage(documents, following)))
 
 
 async def show(request: web.Request) -> web.Response:
     """One job. `Prefer: wait=N` waits for its end or, with If-None-Match, for its next durable event."""
     context, principal = context_of(request), principal_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     job = request.match_info["job"]
     known = request.headers.get("If-None-Match")
     allowed_s = wait_s(request.headers)
@@ -132,7 +126,7 @@ def _news_after(known: str | None) -> Callable[[JobView], bool]:
 async def cancel(request: web.Request) -> web.Response:
     """Cancels a job: 200 when it has ended, 202 while its worker is being stopped. After both it never completes."""
     context, principal = context_of(request), principal_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     view = owned((await context.reader.read(request.match_info["job"])).view, principal)
     if view.terminal:
         return _cancelled(context, view)

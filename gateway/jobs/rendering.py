@@ -1,15 +1,19 @@
 """A job as clients see it."""
 
 import hashlib
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from actors.kernel.states import State
 from actors.kernel.views import JobView
 from actors.media.task import Result
 from gateway.jobs.documents import (
     ErrorDocument,
+    JobId,
     Links,
+    NextPage,
     OutputDocument,
     ProgressDocument,
     ReasonDocument,
@@ -18,7 +22,7 @@ from gateway.jobs.documents import (
     progress_document,
     reason_document,
 )
-from gateway.times import optional_timestamp, timestamp
+from gateway.times import Timestamp, optional_timestamp, timestamp
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -38,23 +42,34 @@ _result = msgspec.json.Decoder(Result)
 class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The job object of the API."""
 
-    id: str
+    id: JobId
     state: State
-    stage: str
+    stage: Annotated[str, Meta(description="The step it is in or waits for.", examples=["transcode"])]
     progress: ProgressDocument
-    reason: ReasonDocument | None
+    reason: Annotated[
+        ReasonDocument | None, Meta(description="Why it does not move, or repeats a stage; null while it goes well.")
+    ]
     source: str
     format: str
     quality: str | None
     tags: tuple[str, ...]
-    outputs: tuple[OutputDocument, ...]
-    error: ErrorDocument | None
-    created_at: str
-    updated_at: str
-    expires_at: str | None
-    deadline_at: str
-    cancel_requested_at: str | None
+    outputs: Annotated[tuple[OutputDocument, ...], Meta(description="Empty before the job has completed.")]
+    error: Annotated[ErrorDocument | None, Meta(description="Why it failed; null in any other state.")]
+    created_at: Timestamp
+    updated_at: Timestamp
+    expires_at: Annotated[
+        Timestamp | None, Meta(description="Until when it can be read; null before the job has ended.")
+    ]
+    deadline_at: Annotated[Timestamp, Meta(description="When it expires, unless it has ended before.")]
+    cancel_requested_at: Timestamp | None
     links: Links
+
+
+class JobsPage(msgspec.Struct, frozen=True):
+    """One page of a tenant's jobs, newest first."""
+
+    jobs: tuple[JobDocument, ...]
+    next: NextPage
 
 
 def job_document(view: JobView, retention_s: float) -> JobDocument:

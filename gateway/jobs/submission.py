@@ -1,9 +1,8 @@
 """What a client may ask for: from the body of `POST /v1/jobs` to a spec that every stage can rely on."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,12 +14,10 @@ from actors.media.spec import check_spec
 from actors.media.task import JobSpec, encode, upload_id
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
-from gateway.http.bodies import Field, read_fields, read_object, refused
+from gateway.http.bodies import read_fields, read_object, refused
 from gateway.http.problems import FieldError
-from gateway.times import read_timestamp
-
-LONGEST_LIFE_S = 30 * 86_400.0
-SHORTEST_LIFE_S = 1.0
+from gateway.jobs.request import LONGEST_LIFE_S, JobRequest
+from gateway.times import milliseconds
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,56 +35,20 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return None if at_ms is None or at_ms <= now_ms else at_ms
 
 
-def _between(least: float, most: float) -> Callable[[float], float]:
-    def read(value: float) -> float:
-        if not least <= value <= most:
-            raise ValueError(value)
-        return value
-
-    return read
-
-
-LIFE = Field(
-    float | None,
-    f"a number of seconds from {SHORTEST_LIFE_S:.0f} to {LONGEST_LIFE_S:.0f}",
-    _between(SHORTEST_LIFE_S, LONGEST_LIFE_S),
-)
-_TERMS = {
-    "priority": Field(Priority, '"high", "normal" or "low"'),
-    "deadline_s": LIFE,
-    "start_at": Field(str | None, "a time such as 2026-01-31T12:00:00Z", read_timestamp),
-    "delay_s": Field(
-        float | None, f"a number of seconds from 0 to {LONGEST_LIFE_S:.0f}", _between(0.0, LONGEST_LIFE_S)
-    ),
-}
-_SPEC = {
-    "source": Field(str, "a text"),
-    "format": Field(str, "a text"),
-    "quality": Field(str | None, "a text or null"),
-    "name": Field(str | None, "a text or null"),
-    "tags": Field(tuple[str, ...], "a list of texts"),
-    "cache": Field(Literal["use", "bypass"], '"use" or "bypass"'),
-}
-_REQUIRED = ("source", "format")
-
-
 def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[JobSpec, Terms]:
     """What a request's body asks for. Raises Problem, which names every wrong field."""
-    errors, values = read_fields(read_object(body), _SPEC | _TERMS, required=_REQUIRED)
-    asked = {name: values.pop(name) for name in _TERMS if name in values}
-    if "start_at" in asked:
-        asked["start_at_ms"] = asked.pop("start_at")
-    terms = Terms(**asked)
-    errors += _start_errors(terms, now_ms)
+    errors, values = read_fields(read_object(body), JobRequest)
+    errors += _start_errors(values, now_ms)
     if errors:
         raise refused(errors)
-    spec = JobSpec(**values)
+    request = JobRequest(**values)
+    spec = _spec_of(request)
     errors = [_media_error(problem.pointer, problem.error) for problem in check_spec(spec)]
     if not any(error.pointer == "/source" for error in errors):
         errors = [*_address_errors(spec.source, egress), *errors]
     if errors:
         raise refused(errors)
-    return spec, terms
+    return spec, _terms_of(request)
 
 
 async def check_upload(spec: JobSpec, storage: Storage, tenant: str) -> None:
@@ -106,14 +67,35 @@ def digest_of(spec: JobSpec, terms: Terms) -> str:
     return hashlib.sha256(encode(spec) + extra).hexdigest()
 
 
-def _start_errors(terms: Terms, now_ms: int) -> list[FieldError]:
-    if terms.start_at_ms is None:
+def _spec_of(request: JobRequest) -> JobSpec:
+    return JobSpec(
+        source=request.source,
+        format=request.format,
+        quality=request.quality,
+        name=request.name,
+        tags=request.tags,
+        cache=request.cache,
+    )
+
+
+def _terms_of(request: JobRequest) -> Terms:
+    return Terms(
+        priority=request.priority,
+        deadline_s=request.deadline_s,
+        start_at_ms=None if request.start_at is None else milliseconds(request.start_at),
+        delay_s=request.delay_s,
+    )
+
+
+def _start_errors(values: dict[str, Any], now_ms: int) -> list[FieldError]:
+    start_at: datetime | None = values.get("start_at")
+    if start_at is None:
         return []
-    if terms.delay_s is not None:
+    if values.get("delay_s") is not None:
         return [
             FieldError("`start_at` and `delay_s` say the same.", pointer="/delay_s", suggestion="Send one of them.")
         ]
-    if terms.start_at_ms - now_ms > LONGEST_LIFE_S * 1000:
+    if milliseconds(start_at) - now_ms > LONGEST_LIFE_S * 1000:
         detail = "`start_at` must be at most 30 days ahead."
         return [FieldError(detail, pointer="/start_at", suggestion="Send the job later, or choose an earlier time.")]
     return []

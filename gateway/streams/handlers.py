@@ -1,12 +1,17 @@
 """`/v1/jobs/{job}/events`: the job's events as Server-Sent Events, or as a page of JSON."""
 
+from typing import Annotated
+
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from actors.kernel import StoreUnavailable
 from gateway.http.context import Context, context_of, principal_of
+from gateway.http.fields import expected
 from gateway.http.problems import Problem
-from gateway.http.requests import limit_of, parameters, wants_event_stream
+from gateway.http.queries import read_query
+from gateway.http.requests import wants_event_stream
 from gateway.http.responses import json_response
 from gateway.jobs.handlers import owned
 from gateway.streams.connection import HEADERS
@@ -16,6 +21,17 @@ from gateway.streams.sse import serve_job
 
 PAGE, LONGEST_PAGE = 100, 500
 SHED_RETRY_MS = 15_000
+
+
+class TimelineQuery(msgspec.Struct, frozen=True):
+    """The query of a job's timeline."""
+
+    after: Annotated[str | None, Meta(description="The id of the last event that is known."), expected("a text")] = None
+    limit: Annotated[
+        int,
+        Meta(ge=1, le=LONGEST_PAGE, description="The most events of a page."),
+        expected(f"a number from 1 to {LONGEST_PAGE}"),
+    ] = PAGE
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -41,13 +57,12 @@ def _shed(context: Context, reason: str) -> web.Response:
 async def _timeline(request: web.Request) -> web.Response:
     """The durable events that the job still keeps, oldest first; `after` is the id of the last one that is known."""
     context = context_of(request)
-    query = parameters(request, "after", "limit")
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
+    query = read_query(request, TimelineQuery)
     reading = await context.reader.read(request.match_info["job"])
     owned(reading.view, principal_of(request))
     begin = 0
-    if "after" in query:
-        cursor = parse_cursor(query["after"])
+    if query.after is not None:
+        cursor = parse_cursor(query.after)
         places = (place for place, event in enumerate(reading.log, start=1) if event.id == str(cursor))
         if isinstance(cursor, Cursor):
             begin = next(places, 0)
@@ -55,7 +70,7 @@ async def _timeline(request: web.Request) -> web.Response:
                 raise Problem("EVENTS_GONE")
         elif cursor is not None:
             raise Problem("INVALID_CURSOR")
-    page = reading.log[begin : begin + limit]
-    more = begin + limit < len(reading.log)
+    page = reading.log[begin : begin + query.limit]
+    more = begin + query.limit < len(reading.log)
     body = {"events": [msgspec.Raw(event.envelope) for event in page], "next": page[-1].id if more else None}
     return json_response(msgspec.json.encode(body))
