@@ -18,8 +18,8 @@ from gateway.admin.documents import (
     quarantined_document,
 )
 from gateway.admin.requests import (
+    DeadLetterFilter,
     DeadQuery,
-    Filter,
     PurgeRequest,
     QuarantineQuery,
     ReplayPageRequest,
@@ -52,7 +52,7 @@ async def listing(request: web.Request) -> web.Response:
 async def count(request: web.Request) -> web.Response:
     """How many there are, by stage, why and code; of very many, the newest are looked at."""
     context = context_of(request)
-    wanted = read_query(request, Filter).to_kernel()
+    wanted = read_query(request, DeadLetterFilter).to_kernel()
     counted = await persist(lambda: context.dead.count(wanted), patience_s=PATIENCE_S)
     return _json(count_document(counted))
 
@@ -71,7 +71,7 @@ async def show(request: web.Request) -> web.Response:
 async def export(request: web.Request) -> web.StreamResponse:
     """Every dead letter in full, one JSON object a line, newest first."""
     context = context_of(request)
-    details = context.dead.export(read_query(request, Filter).to_kernel())
+    details = context.dead.export(read_query(request, DeadLetterFilter).to_kernel())
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "Content-Type": "application/x-ndjson"})
     try:
         # What prevents the export at all is said before its headers are.
@@ -132,7 +132,7 @@ async def purge(request: web.Request) -> web.Response:
     read_query(request, NoQuery)
     asked = await read_body(request, PurgeRequest, one_of=("filter", "jobs"))
     following = None
-    if isinstance(asked.filter, Filter):
+    if isinstance(asked.filter, DeadLetterFilter):
         try:
             page = await context.replayer.purge_page(asked.filter.to_kernel(), before=asked.cursor, limit=asked.limit)
         except ValueError:

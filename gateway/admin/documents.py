@@ -16,7 +16,7 @@ from gateway.times import Timestamp, optional_timestamp, timestamp
 RawObject = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 
 
-class DeadDocument(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One dead letter. `attempt` counts errors, `crashes` lost workers, both at the stage where the job died."""
 
     job: str
@@ -35,7 +35,7 @@ class DeadDocument(msgspec.Struct, frozen=True, kw_only=True):
     error: RawObject
 
 
-class DeadEventDocument(msgspec.Struct, frozen=True):
+class DeadLetterEventDocument(msgspec.Struct, frozen=True):
     """One durable event of the job."""
 
     type: Annotated[str, Meta(examples=["job.failed"])]
@@ -59,11 +59,11 @@ class RemainsDocument(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: Timestamp
 
 
-class DeadDetailDocument(DeadDocument, frozen=True, kw_only=True):
+class DeadLetterDetailDocument(DeadLetterDocument, frozen=True, kw_only=True):
     """A dead letter with everything that is left; also one line of an export."""
 
     remains: RemainsDocument
-    events: tuple[DeadEventDocument, ...]
+    events: tuple[DeadLetterEventDocument, ...]
 
 
 class QuarantinedDocument(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class QuarantinedDocument(msgspec.Struct, frozen=True):
 class DeadPage(msgspec.Struct, frozen=True):
     """One page of dead letters, newest first."""
 
-    dead: tuple[DeadDocument, ...]
+    dead: tuple[DeadLetterDocument, ...]
     next: NextPage
 
 
@@ -115,9 +115,9 @@ class QuarantinePage(msgspec.Struct, frozen=True):
     next: NextPage
 
 
-def dead_document(letter: DeadLetter) -> DeadDocument:
+def dead_document(letter: DeadLetter) -> DeadLetterDocument:
     """One letter of a listing."""
-    return DeadDocument(
+    return DeadLetterDocument(
         job=letter.job,
         stage=letter.stage,
         tenant=letter.tenant,
@@ -135,7 +135,7 @@ def dead_document(letter: DeadLetter) -> DeadDocument:
     )
 
 
-def detail_document(detail: DeadDetail) -> DeadDetailDocument:
+def detail_document(detail: DeadDetail) -> DeadLetterDetailDocument:
     """One letter in full."""
     view = detail.view
     remains = RemainsDocument(
@@ -151,7 +151,7 @@ def detail_document(detail: DeadDetail) -> DeadDetailDocument:
         deadline_at=timestamp(view.deadline_ms),
     )
     known = msgspec.structs.asdict(dead_document(detail.letter))
-    return DeadDetailDocument(**known, remains=remains, events=tuple(map(_event, detail.log)))
+    return DeadLetterDetailDocument(**known, remains=remains, events=tuple(map(_event, detail.log)))
 
 
 def count_document(count: DeadCount) -> DeadCountDocument:
@@ -175,5 +175,5 @@ def host_of(worker: str) -> str:
     return worker.rsplit("-", 2)[0]
 
 
-def _event(entry: LogEntry) -> DeadEventDocument:
-    return DeadEventDocument(entry.type, entry.rev, timestamp(entry.at), entry.data)
+def _event(entry: LogEntry) -> DeadLetterEventDocument:
+    return DeadLetterEventDocument(entry.type, entry.rev, timestamp(entry.at), entry.data)

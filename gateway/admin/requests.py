@@ -21,6 +21,7 @@ MOST_FILTER_CHARACTERS = 256
 MOST_REASON_CHARACTERS = 500
 MOST_RUNNING = 1_000_000
 
+_ALL_OR_SOME = expected('an object such as {"stage": "fetch"}; {} means all')
 Name = Annotated[str, Meta(min_length=1, max_length=MOST_FILTER_CHARACTERS)]
 BodyCursor = Annotated[str | None, expected("the `next` of the page before"), Meta(description="Its `next`.")]
 BodyLimit = Annotated[
@@ -36,7 +37,7 @@ QuarantineWorker = Annotated[
 NewLife = Annotated[Life | None, Meta(description="How long the job may take; default `kernel.deadline_s`.")]
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which dead letters are meant; what is left out does not matter."""
 
     stage: Annotated[Stage | msgspec.UnsetType, Meta(description="Where it died.")] = msgspec.UNSET
@@ -66,7 +67,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         )
 
 
-class DeadQuery(Filter, frozen=True, kw_only=True):
+class DeadQuery(DeadLetterFilter, frozen=True, kw_only=True):
     """The query of the listing of dead letters."""
 
     limit: Annotated[PageLimit, Meta(description="The most letters of a page.")] = PAGE
@@ -90,7 +91,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class ReplayPageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which page of dead letters is replayed, and how."""
 
-    filter: Annotated[Filter, expected('an object such as {"stage": "fetch"}; {} means all')]
+    filter: Annotated[DeadLetterFilter, _ALL_OR_SOME]
     cursor: BodyCursor = None
     limit: BodyLimit = MOST_OF_A_PAGE
     rate: Annotated[
@@ -105,9 +106,7 @@ class ReplayPageRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 class PurgeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which dead letters are given up: a page of a `filter`, or `jobs` by their ids; one of the two."""
 
-    filter: Annotated[Filter | msgspec.UnsetType, expected('an object such as {"stage": "fetch"}; {} means all')] = (
-        msgspec.UNSET
-    )
+    filter: Annotated[DeadLetterFilter | msgspec.UnsetType, _ALL_OR_SOME] = msgspec.UNSET
     cursor: BodyCursor = None
     limit: BodyLimit = MOST_OF_A_PAGE
     jobs: Annotated[

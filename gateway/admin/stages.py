@@ -64,7 +64,7 @@ class StageDocument(msgspec.Struct, frozen=True):
     inboxes: tuple[InboxDocument, ...]
 
 
-class JobsDocument(msgspec.Struct, frozen=True):
+class JobCountsDocument(msgspec.Struct, frozen=True):
     """All jobs of the installation. `held` are also those that wait for their children."""
 
     waiting: int
@@ -78,7 +78,7 @@ class JobsDocument(msgspec.Struct, frozen=True):
 class StagesDocument(msgspec.Struct, frozen=True):
     """All stages, and all jobs together."""
 
-    jobs: JobsDocument
+    jobs: JobCountsDocument
     stages: tuple[StageDocument, ...]
 
 
@@ -89,7 +89,7 @@ async def listing(request: web.Request) -> web.Response:
     paused = {pause.stage: pause for pause in await persist(context.pauses.list, patience_s=PATIENCE_S)}
     workers = await persist(lambda: list_workers(context.redis), patience_s=PATIENCE_S)
     figures = await persist(lambda: _survey(context.redis, context.partitions), patience_s=PATIENCE_S)
-    jobs = JobsDocument(
+    jobs = JobCountsDocument(
         waiting=sum(sum(each.waiting.values()) for each in figures),
         running=sum(each.running for each in figures),
         delayed=sum(each.delayed for each in figures),

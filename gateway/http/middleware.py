@@ -14,7 +14,7 @@ from gateway.http.context import PRINCIPAL, REQUEST_ID, context_of
 from gateway.http.problems import Problem, of_http_error, render
 from gateway.ids import new_request_id
 
-OPEN_PATHS = frozenset({"/livez", "/readyz"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export")
@@ -35,7 +35,7 @@ async def request_scope(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every route but the health checks needs a key. What does not exist is said to everybody."""
+    """Every route but the health checks and the description needs a key. What does not exist is said to everybody."""
     if request.match_info.http_exception is None and request.path not in OPEN_PATHS:
         authenticator = context_of(request).authenticator
         request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))

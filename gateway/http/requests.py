@@ -26,6 +26,14 @@ PREFER = header(
     f"next revision; at most {LONGEST_WAIT_S:.0f}.",
     example="wait=20",
 )
+IF_NONE_MATCH = header(
+    "If-None-Match", "The `ETag` that is known already: 304 while nothing has changed.", example='"4-9f86d081884c7d65"'
+)
+LAST_EVENT_ID = header(
+    "Last-Event-ID",
+    "The id of the last event that a watcher has seen; a browser's EventSource sends it by itself.",
+    example="2m4k8r1p.1790000000123-0",
+)
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
 from gateway.http.queries import NoQuery, read_query
-from gateway.http.requests import idempotency_key, send_continue, wait_s
+from gateway.http.requests import IF_NONE_MATCH, idempotency_key, send_continue, wait_s
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.rendering import JobsPage, entity_tag, job_document, job_json, revision_of
@@ -103,7 +103,7 @@ async def show(request: web.Request) -> web.Response:
     context, principal = context_of(request), principal_of(request)
     read_query(request, NoQuery)
     job = request.match_info["job"]
-    known = request.headers.get("If-None-Match")
+    known = request.headers.get(IF_NONE_MATCH.name)
     allowed_s = wait_s(request.headers)
     if allowed_s is None:
         view = (await context.reader.read(job)).view

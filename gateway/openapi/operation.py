@@ -30,11 +30,15 @@ def part(name: str, description: str, *, example: str) -> Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A body in one media type; `type` None: bytes. `examples` are values of that type by a few words each."""
+    """A body in one media type; `type` None: bytes. `examples` are values of that type by a few words each.
+
+    `events` are the types of a stream's events by their names.
+    """
 
     type: Any
     media_type: str = JSON
     examples: dict[str, object] = field(default_factory=dict)
+    events: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

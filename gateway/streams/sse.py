@@ -6,6 +6,7 @@ from aiohttp import web
 
 from actors.kernel import StoreUnavailable
 from gateway.http.context import Context
+from gateway.http.requests import LAST_EVENT_ID
 from gateway.jobs.handlers import owned
 from gateway.principal import Principal
 from gateway.streams.connection import HEADERS, JobStream
@@ -28,7 +29,7 @@ from gateway.streams.opening import (
 async def serve_job(request: web.Request, context: Context, principal: Principal) -> web.StreamResponse:
     """Streams a job's events. Raises Problem JOB_NOT_FOUND, UnknownJobId or StoreUnavailable before the first byte."""
     job = request.match_info["job"]
-    cursor = parse_cursor(request.headers.get("Last-Event-ID"))
+    cursor = parse_cursor(request.headers.get(LAST_EVENT_ID.name))
     settings = context.settings.gateway
     stream = JobStream(
         job,
