@@ -1,7 +1,7 @@
 """What a handler can answer, read from its source: the codes and statuses in every function that it can reach.
 
-A function is reached when its name stands in another that is; of a class all methods are. What the kernel's clients raise
-is said in their docstrings and repeated in RAISES; `gateway.http.middleware` turns it into problems.
+A function is reached when its name stands in another that is; of a class all methods are. What the kernel's clients
+raise is said in their docstrings and repeated in RAISES; `gateway.http.middleware` turns it into problems.
 """
 
 import ast
