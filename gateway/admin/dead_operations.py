@@ -19,6 +19,7 @@ from gateway.admin.documents import (
 from gateway.admin.requests import (
     DeadLetterFilter,
     DeadQuery,
+    PurgeBody,
     PurgeRequest,
     QuarantineQuery,
     ReplayPageRequest,
@@ -204,7 +205,7 @@ PURGE = Operation(
     query=NoQuery,
     body=Body(
         Content(
-            PurgeRequest,
+            PurgeBody,
             examples={
                 "by their ids": PurgeRequest(jobs=(A_JOB,)),
                 "of one tenant": PurgeRequest(filter=DeadLetterFilter(tenant="acme")),

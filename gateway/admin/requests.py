@@ -115,6 +115,11 @@ class PurgeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ] = msgspec.UNSET
 
 
+PurgeBody = Annotated[
+    PurgeRequest, Meta(extra_json_schema={"oneOf": [{"required": ["filter"]}, {"required": ["jobs"]}]})
+]
+
+
 class PauseRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Why a stage is paused."""
 

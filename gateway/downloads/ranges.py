@@ -17,9 +17,9 @@ RANGE = header(
     "Range", "One range of bytes; several, and other units, are answered with the whole.", example="bytes=0-1023"
 )
 IF_RANGE = header(
-    "If-Range", "The range only of this version, by its ETag or date; else the whole.", example='"9f86d081…"'
+    "If-Range", "The range only of this version, by its ETag or date; else the whole.", example='"9f86d081884c7d65"'
 )
-IF_MATCH = header("If-Match", "Only this version: 412 if it is another.", example='"9f86d081…"')
+IF_MATCH = header("If-Match", "Only this version: 412 if it is another.", example='"9f86d081884c7d65"')
 IF_MODIFIED_SINCE = header("If-Modified-Since", "304 unless it is newer.", example="Sat, 31 Jan 2026 12:00:00 GMT")
 IF_UNMODIFIED_SINCE = header("If-Unmodified-Since", "412 if it is newer.", example="Sat, 31 Jan 2026 12:00:00 GMT")
 

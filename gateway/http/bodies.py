@@ -64,7 +64,7 @@ def read_fields(
                 values[name] = field.struct(**inner)
         else:
             try:
-                values[name] = msgspec.convert(value, field.annotation)
+                values[name] = msgspec.convert(_whole(value) if field.core is int else value, field.annotation)
             except msgspec.ValidationError:
                 errors.append(
                     FieldError(
@@ -74,6 +74,11 @@ def read_fields(
                     )
                 )
     return errors, values
+
+
+def _whole(value: Any) -> Any:
+    """In JSON 20.0 is an integer, too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def refused(errors: Sequence[FieldError]) -> Problem:

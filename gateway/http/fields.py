@@ -33,15 +33,20 @@ AskedTime = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a struct. `expected` is its type in words, `choices` the values of one that takes only a few."""
+    """One field of a struct. `core` is its type without null and annotations, `expected` that type in words."""
 
     name: str
     annotation: Any
+    core: Any
     required: bool
     expected: str
     choices: tuple[str, ...]
-    struct: type[msgspec.Struct] | None
-    """The struct of a field that is an object of its own."""
+    """The values of a field that takes only a few."""
+
+    @property
+    def struct(self) -> type[msgspec.Struct] | None:
+        """The struct of a field that is an object of its own."""
+        return self.core if isinstance(self.core, type) and issubclass(self.core, msgspec.Struct) else None
 
     def suggestion(self, value: object) -> str | None:
         """The choice that `value` was probably meant to be, in words; None when there is none."""
@@ -72,10 +77,10 @@ def _field(field: msgspec.structs.FieldInfo) -> Field:
     return Field(
         name=field.encode_name,
         annotation=field.type,
+        core=core,
         required=field.required,
         expected=said[0] if said else _either([f'"{choice}"' for choice in choices]),
         choices=choices,
-        struct=core if isinstance(core, type) and issubclass(core, msgspec.Struct) else None,
     )
 
 

@@ -38,7 +38,9 @@ def read_query(request: web.Request, kind: type[Q]) -> Q:
         if name in values:
             raise bad_parameter(name, f"The parameter `{name}` stands twice.", "Send it once.")
         try:
-            values[name] = msgspec.convert(text, present(field.annotation), strict=False)
+            # Only a number may be something else than its text; msgspec would read one as a time, too.
+            strict = field.core not in (int, float)
+            values[name] = msgspec.convert(text, present(field.annotation), strict=strict)
         except msgspec.ValidationError:
             suggestion = field.suggestion(text) or f"Use {_wanted(field)}."
             raise bad_parameter(name, f"The parameter `{name}` is not valid.", suggestion) from None

@@ -8,7 +8,7 @@ from gateway.http.requests import IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER
 from gateway.http.responses import ETAG, LOCATION
 from gateway.jobs.documents import OutputDocument, ProgressDocument, links
 from gateway.jobs.rendering import JobDocument, JobsPage
-from gateway.jobs.request import JobRequest, JobsQuery
+from gateway.jobs.request import JobBody, JobRequest, JobsQuery
 from gateway.openapi.operation import Answer, Body, Content, Operation, header, part
 
 TAG = "Jobs"
@@ -72,7 +72,7 @@ SUBMIT = Operation(
     headers=(IDEMPOTENCY_KEY,),
     body=Body(
         Content(
-            JobRequest,
+            JobBody,
             examples={
                 "an address to mp3": JobRequest(source="https://media.example/talk.mp4", format="mp3", quality="192k"),
                 "an upload, later": JobRequest(

@@ -80,6 +80,20 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     delay_s: Annotated[Delay | None, Meta(description="How many seconds from now to start.")] = None
 
 
+JobBody = Annotated[
+    JobRequest,
+    Meta(
+        extra_json_schema={
+            "not": {
+                "required": ["start_at", "delay_s"],
+                "properties": {"start_at": {"type": "string"}, "delay_s": {"type": "number"}},
+            }
+        }
+    ),
+]
+"""A job starts at a time or after a while."""
+
+
 class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of the listing."""
 
