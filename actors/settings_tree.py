@@ -137,6 +137,9 @@ class GatewaySettings(Section, frozen=True):
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
     stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
     max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
+    origins: Annotated[
+        tuple[str, ...], Meta(description="origins (https://host) of other sites whose pages may open a WebSocket")
+    ] = ()
     ring_events: Annotated[int, Meta(ge=0, description="recent events kept in memory for each partition")] = 4096
     ring_bytes: Annotated[int, Meta(ge=0, description="memory for them, for each partition")] = 2_097_152
     shutdown_s: Annotated[float, Meta(gt=0, description="time requests have at the end")] = 8.0

@@ -13,6 +13,7 @@ from gateway.http.middleware import authentication, prepare_headers, request_sco
 from gateway.http.requests import ask_later
 from gateway.jobs import handlers as jobs
 from gateway.streams import handlers as streams
+from gateway.streams.websocket import websocket
 from gateway.uploads import handlers as uploads
 
 JSON_BODY_MOST_BYTES = 128 * 1024
@@ -34,7 +35,9 @@ ROUTES = (
     Route("GET", "/v1/jobs/{job}", jobs.show),
     Route("HEAD", "/v1/jobs/{job}", jobs.show),
     Route("POST", "/v1/jobs/{job}/cancel", jobs.cancel),
-    Route("GET", "/v1/jobs/{job}/events", streams.events),
+    Route("GET", "/v1/jobs/{job}/events", streams.job_events),
+    Route("GET", "/v1/events", streams.tenant_events),
+    Route("GET", "/v1/ws", websocket),
     Route("GET", "/v1/jobs/{job}/outputs", downloads.listing),
     Route("HEAD", "/v1/jobs/{job}/outputs", downloads.listing),
     Route("GET", "/v1/jobs/{job}/outputs/{name}", downloads.download),

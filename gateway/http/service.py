@@ -21,11 +21,15 @@ from gateway.http.health import readiness_of
 from gateway.http.limits import most_streams
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.protocol import GatewayProtocol
+from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import BLOCK_MS, Pump
 from gateway.streams.reader import JobReader
 from gateway.streams.ring import Ring
+from gateway.streams.strangers import Strangers
 from gateway.streams.streams import TICK_S, Streams
+from gateway.streams.tags import Tags
+from gateway.streams.tenant_reader import TenantReader
 
 BACKLOG = 4096
 PROTOCOL: dict[str, Any] = {
@@ -137,6 +141,10 @@ def _build_context(settings: Settings) -> Context:
         hub=hub,
         pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
         reader=JobReader(client, partitions),
+        tenant_reader=TenantReader(client, partitions, kernel.retention_s),
+        feed_reader=FeedReader(client, partitions),
+        tags=Tags(client, partitions),
+        strangers=Strangers(),
         streams=Streams(
             most_streams(settings.gateway.max_streams), metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)
         ),

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.kernel.connection import jittered
 from actors.kernel.keys import Partitions
-from gateway.streams.cursor import BEGINNING
+from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, read_event, read_pulse
 from gateway.streams.hub import Hub
 
@@ -143,7 +143,7 @@ class Tail:
         # Events before progress: a report made under a revision follows the event of that revision.
         for number, (entry, fields) in enumerate(news.get(keys.feed, ()), start=1):
             identity = entry.decode()
-            if not _follows(identity, place.feed):
+            if place_of(identity) <= place_of(place.feed):
                 continue
             place.feed = identity
             try:
@@ -225,12 +225,3 @@ class Tail:
         if len(entries) == READ_COUNT:
             behind_s = time.time() - int(entries[-1][0].partition(b"-")[0]) / 1000
             self._backlog_s = max(self._backlog_s, behind_s)
-
-
-def _follows(entry: str, place: str) -> bool:
-    return _numbers(entry) > _numbers(place)
-
-
-def _numbers(identity: str) -> tuple[int, int]:
-    milliseconds, _, sequence = identity.partition("-")
-    return int(milliseconds), int(sequence)
