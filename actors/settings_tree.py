@@ -128,10 +128,18 @@ class ReaperSettings(Section, frozen=True):
     ] = 300.0
 
 
+Duty = Literal["api", "streams", "bytes"]
+"""What a gateway serves: jobs and administration; event streams; uploads and downloads."""
+
+
 class GatewaySettings(Section, frozen=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0: a free one")] = 8080
     key: Annotated[Secret | None, Meta(description="API key; none: one is generated into data_dir/gateway.key")] = None
+    serve: Annotated[
+        tuple[Duty, ...],
+        Meta(description="what this process serves: api, streams, bytes, or some of them", min_length=1),
+    ] = ("api", "streams", "bytes")
     upload_max_bytes: Annotated[int, Meta(ge=1, description="largest upload")] = 53_687_091_200
     upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0

@@ -9,6 +9,7 @@ from gateway.admin import dead, stages, tenants, workers
 from gateway.downloads import handlers as downloads
 from gateway.http import health
 from gateway.http.context import CONTEXT, Context
+from gateway.http.duties import duty_of, not_served
 from gateway.http.middleware import authentication, prepare_headers, request_scope
 from gateway.http.requests import ask_later
 from gateway.jobs import handlers as jobs
@@ -72,5 +73,8 @@ def build_application(context: Context) -> web.Application:
     application[CONTEXT] = context
     application.on_response_prepare.append(prepare_headers)
     for route in ROUTES:
-        application.router.add_route(route.method, route.path, route.handler, expect_handler=ask_later)
+        duty = duty_of(route.path)
+        is_served = duty is None or duty in context.settings.gateway.serve
+        handler = route.handler if is_served else not_served
+        application.router.add_route(route.method, route.path, handler, expect_handler=ask_later)
     return application

@@ -123,6 +123,12 @@ KINDS: dict[str, Kind] = {
     "RANGE_NOT_SATISFIABLE": Kind(
         416, "Range outside the file", "The range lies outside the file.", "Use the size in `Content-Range`."
     ),
+    "NOT_SERVED_HERE": Kind(
+        421,
+        "Served elsewhere",
+        "This process of the gateway does not serve this address.",
+        "Send it through the proxy in front, which knows who does.",
+    ),
     "INVALID_REQUEST": Kind(
         422, "Invalid request", "The request has an error.", "Correct the fields named in `errors`."
     ),

@@ -17,6 +17,7 @@ from gateway.admin.refs import refs_in
 from gateway.http.application import build_application
 from gateway.http.authentication import Authenticator, installation_key
 from gateway.http.context import Context
+from gateway.http.duties import hears_events
 from gateway.http.health import readiness_of
 from gateway.http.limits import most_streams
 from gateway.http.metrics import GatewayMetrics
@@ -56,6 +57,7 @@ class GatewayService:
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self.context = _build_context(settings)
+        self._hears_events = hears_events(settings.gateway.serve)
         self.port = settings.gateway.port
 
     @property
@@ -77,7 +79,9 @@ class GatewayService:
         await runner.setup()
         self._listener = await self._listen(runner.server)
         self.port = self._listener.sockets[0].getsockname()[1]
-        self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
+        self._tasks = [asyncio.create_task(context.streams.keep_time())]
+        if self._hears_events:
+            self._tasks.append(asyncio.create_task(context.pump.run()))
         _log.info("gateway.listening", url=self.url)
 
     async def _listen(self, manager: web.Server | None) -> asyncio.Server:
@@ -93,7 +97,8 @@ class GatewayService:
 
     async def ready(self) -> None:
         """Returns when requests can be served."""
-        await self.context.pump.started.wait()
+        if self._hears_events:
+            await self.context.pump.started.wait()
         while not (await readiness_of(self.context)).ready:  # noqa: ASYNC110 - Redis sends no event when it is back
             await asyncio.sleep(READY_POLL_S)
 
