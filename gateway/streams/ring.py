@@ -31,7 +31,8 @@ class Ring:
         self._events.append(event)
         _queue(self._jobs, event.job).append(event)
         _queue(self._tenants, event.tenant).append(event)
-        self.size_bytes += _size(event)
+        # The data, and up to two framed forms of it.
+        self.size_bytes += EVENT_OVERHEAD_BYTES + 3 * len(event.data)
         if event.terminal:
             self._pulses.pop(event.job, None)
         while len(self._events) > self._most_events or self.size_bytes > self._most_bytes:
@@ -87,7 +88,7 @@ class Ring:
 
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
-        self.size_bytes -= _size(event)
+        self.size_bytes -= EVENT_OVERHEAD_BYTES + 3 * len(event.data)
         _drop_first(self._tenants, event.tenant)
         if _drop_first(self._jobs, event.job):
             self._pulses.pop(event.job, None)
@@ -109,7 +110,3 @@ def _drop_first(queues: dict[str, deque[Event]], name: str) -> bool:
     del queues[name]
     return True
 
-
-def _size(event: Event) -> int:
-    # The data, and up to two framed forms of it.
-    return EVENT_OVERHEAD_BYTES + 3 * len(event.data)

@@ -140,12 +140,13 @@ class Tail:
 
     async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
         keys = self._partitions.keys(place.partition)
+        passed = place_of(place.feed)
         # Events before progress: a report made under a revision follows the event of that revision.
         for number, (entry, fields) in enumerate(news.get(keys.feed, ()), start=1):
             identity = entry.decode()
-            if place_of(identity) <= place_of(place.feed):
+            if (here := place_of(identity)) <= passed:
                 continue
-            place.feed = identity
+            place.feed, passed = identity, here
             try:
                 event = read_event(place.partition, place.epoch or NO_EPOCH, entry, fields)
             except (KeyError, ValueError):
@@ -155,12 +156,14 @@ class Tail:
             self._hub.event(event)
             if number % YIELD_AFTER == 0:
                 await asyncio.sleep(0)
-        for entry, fields in news.get(keys.pulse, ()):
+        for number, (entry, fields) in enumerate(news.get(keys.pulse, ()), start=1):
             place.pulse = entry.decode()
             try:
                 self._hub.pulse(read_pulse(place.partition, fields))
             except (KeyError, ValueError):
                 _log.error("pulse.unreadable", partition=place.partition, entry=place.pulse)
+            if number % YIELD_AFTER == 0:
+                await asyncio.sleep(0)
         self._note_backlog(news.get(keys.feed, []))
 
     async def _confirm(self, places: tuple[Place, ...]) -> None:
