@@ -47,6 +47,10 @@ _log = structlog.get_logger(__name__)
 class Session:
     """Lives as long as its connection. Messages are answered in their order; events come in between."""
 
+    __slots__ = (
+        "_connection", "_context", "_is_asked_again", "_is_over", "_mistakes", "_principal", "_service", "_socket",
+    )  # fmt: skip
+
     def __init__(self, context: Context, principal: Principal, socket: web.WebSocketResponse) -> None:
         self._context = context
         self._principal = principal
