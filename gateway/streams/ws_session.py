@@ -212,7 +212,12 @@ class Session:
         reason = self._connection.leave_reason
         code = _CLOSES[reason]
         self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
-        await self._socket.close(code=code)
+        bounds, draining = self._context.bounds, self._context.streams.draining
+        try:
+            async with asyncio.timeout(bounds.farewell_s if draining else bounds.stall_s):
+                await self._socket.close(code=code)
+        except TimeoutError:
+            self._connection.abort()
 
     def _fail(self, name: str | None, problem: Problem) -> None:
         self._say("error", id=name, code=problem.code, detail=problem.detail, suggestion=problem.suggestion)
