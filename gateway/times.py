@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -10,6 +11,7 @@ Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examp
 """A time in an answer."""
 
 
+@lru_cache(maxsize=1024)
 def timestamp(at_ms: int) -> str:
     """`at_ms` (milliseconds since 1970) as text, for example 2026-01-31T12:00:00.250Z."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

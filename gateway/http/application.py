@@ -10,6 +10,7 @@ from gateway.downloads import operations as of_downloads
 from gateway.http import health
 from gateway.http import operations as of_process
 from gateway.http.context import CONTEXT, Context
+from gateway.http.duties import duty_of, not_served
 from gateway.http.middleware import authentication, prepare_headers, request_scope
 from gateway.http.requests import ask_later
 from gateway.http.route import Route
@@ -18,6 +19,8 @@ from gateway.jobs import operations as of_jobs
 from gateway.openapi import handlers as openapi
 from gateway.streams import handlers as streams
 from gateway.streams import operations as of_streams
+from gateway.streams.websocket import websocket
+from gateway.streams.ws_operation import WEBSOCKET
 from gateway.uploads import handlers as uploads
 from gateway.uploads import operations as of_uploads
 
@@ -31,7 +34,9 @@ ROUTES = (
     Route("GET", "/v1/jobs/{job}", jobs.show, of_jobs.SHOW),
     Route("HEAD", "/v1/jobs/{job}", jobs.show, of_jobs.SHOW),
     Route("POST", "/v1/jobs/{job}/cancel", jobs.cancel, of_jobs.CANCEL),
-    Route("GET", "/v1/jobs/{job}/events", streams.events, of_streams.EVENTS),
+    Route("GET", "/v1/jobs/{job}/events", streams.job_events, of_streams.JOB_EVENTS),
+    Route("GET", "/v1/events", streams.tenant_events, of_streams.TENANT_EVENTS),
+    Route("GET", "/v1/ws", websocket, WEBSOCKET),
     Route("GET", "/v1/jobs/{job}/outputs", downloads.listing, of_downloads.LISTING),
     Route("HEAD", "/v1/jobs/{job}/outputs", downloads.listing, of_downloads.LISTING),
     Route("GET", "/v1/jobs/{job}/outputs/{name}", downloads.download, of_downloads.DOWNLOAD),
@@ -69,5 +74,8 @@ def build_application(context: Context) -> web.Application:
     application[openapi.DESCRIPTION] = openapi.Description(ROUTES)
     application.on_response_prepare.append(prepare_headers)
     for route in ROUTES:
-        application.router.add_route(route.method, route.path, route.handler, expect_handler=ask_later)
+        duty = duty_of(route.path)
+        is_served = duty is None or duty in context.settings.gateway.serve
+        handler = route.handler if is_served else not_served
+        application.router.add_route(route.method, route.path, handler, expect_handler=ask_later)
     return application

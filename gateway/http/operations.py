@@ -12,7 +12,7 @@ LIVEZ = Operation(
     tag=TAG,
     summary="Whether the process lives",
     answers=(Answer(200, "The event loop turns.", (Content(Liveness, examples={"alive": Liveness(live=True)}),)),),
-    needs_key=False,
+    key="none",
 )
 READYZ = Operation(
     name="readyz",
@@ -31,7 +31,7 @@ READYZ = Operation(
             (Content(Readiness, examples={"stopping": Readiness(False, redis=True, pump_lag_s=0.002, draining=True)}),),
         ),
     ),
-    needs_key=False,
+    key="none",
 )
 METRICS = Operation(
     name="metrics",
@@ -47,7 +47,7 @@ DOCUMENT = Operation(
     answers=(Answer(200, "An OpenAPI 3.1 document.", (Content(dict),)),),
     query=NoQuery,
     problems=("INVALID_PARAMETER",),
-    needs_key=False,
+    key="none",
 )
 PAGE = Operation(
     name="docs",
@@ -56,5 +56,5 @@ PAGE = Operation(
     answers=(Answer(200, "HTML without scripts, which loads nothing.", (Content(str, "text/html"),)),),
     query=NoQuery,
     problems=("INVALID_PARAMETER",),
-    needs_key=False,
+    key="none",
 )

@@ -88,7 +88,7 @@ async def listing(request: web.Request) -> web.Response:
                 principal.tenant,
                 before=query.cursor,
                 limit=query.limit,
-                state=query.state,
+                wanted=None if query.state is None else lambda view: view.state == query.state,
             ),
             patience_s=PATIENCE_S,
         )

@@ -8,7 +8,7 @@ import msgspec
 from actors.version import installed_version
 from gateway.http.problems import ProblemDocument
 from gateway.http.route import Route
-from gateway.openapi.operation import Answer, Content, Operation, Parameter
+from gateway.openapi.operation import Answer, Content, Parameter
 from gateway.openapi.problems import (
     codes_of,
     content_of,
@@ -70,7 +70,7 @@ def build_document(routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "securitySchemes": {"key": _KEY},
             "headers": {"X-Request-Id": _REQUEST_ID},
-            "examples": _problem_examples(operations),
+            "examples": _problem_examples(routes),
             "schemas": dict(sorted(schemas.components.items())),
         },
     }
@@ -101,17 +101,17 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
             "required": operation.body.required,
             "content": {content.media_type: _content(content, schemas)},
         }
-    described["responses"] = _responses(operation, schemas, head=head)
-    if not operation.needs_key:
-        described["security"] = []
+    described["responses"] = _responses(route, schemas, head=head)
+    if operation.key != "needed":
+        described["security"] = [] if operation.key == "none" else [{"key": []}, {}]
     return described
 
 
-def _responses(operation: Operation, schemas: Schemas, *, head: bool) -> dict[str, Any]:
+def _responses(route: Route, schemas: Schemas, *, head: bool) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    for answer in operation.answers:
+    for answer in route.operation.answers:
         responses[str(answer.status)] = _answer(answer, schemas, head=head)
-    for status, codes in codes_of(operation).items():
+    for status, codes in codes_of(route).items():
         names = [example_name(status, code) for code in codes]
         meanings = " ".join(f"`{code}`: {meaning_of(status, code)}" for code in codes)
         response = responses.setdefault(str(status), {"description": meanings, "headers": {}})
@@ -149,11 +149,11 @@ def _headers(headers: Iterable[Parameter], schemas: Schemas) -> dict[str, Any]:
     return described
 
 
-def _problem_examples(operations: Iterable[Operation]) -> dict[str, Any]:
+def _problem_examples(routes: Iterable[Route]) -> dict[str, Any]:
     found = {
         example_name(status, code): example_of(status, code)
-        for operation in operations
-        for status, codes in codes_of(operation).items()
+        for route in routes
+        for status, codes in codes_of(route).items()
         for code in codes
     }
     return dict(sorted(found.items()))

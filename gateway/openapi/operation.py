@@ -79,4 +79,7 @@ class Operation:
     answers: tuple[Answer, ...]
     problems: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
-    needs_key: bool = True
+    within: tuple[str, ...] = ()
+    """Codes of errors within a connection that has begun, of which HTTP says nothing any more."""
+    key: Literal["needed", "later", "none"] = "needed"
+    """later: in a message, where a client cannot send headers."""

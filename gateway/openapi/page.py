@@ -18,6 +18,7 @@ POLICY = (
 )
 """The Content-Security-Policy under which the page works: nothing but its own style."""
 _PROBLEM = "application/problem+json"
+_KEYS = ("no key needed", "", "the key may come later")
 
 
 def build_page(document: dict[str, Any]) -> str:
@@ -70,7 +71,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], document: dict
     parts = [
         f'<article id="{operation["operationId"]}"><h3>{text(operation["summary"])}</h3>',
         f'<p class="route"><b class="{method.lower()}">{method}{also}</b> {code(path)}'
-        + (" <i>no key needed</i>" if operation.get("security") == [] else "")
+        + ("" if operation.get("security") is None else f" <i>{_KEYS[len(operation['security'])]}</i>")
         + "</p>",
         paragraphs(operation.get("description", "")),
     ]

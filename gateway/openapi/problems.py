@@ -8,8 +8,10 @@ import msgspec
 
 from actors.media.errors import error_table
 from gateway.http.bodies import refused
+from gateway.http.duties import duty_of
 from gateway.http.problems import KINDS, MEDIA_TYPE, OF_EVERY_REQUEST, FieldError, Problem, ProblemDocument, document_of
 from gateway.http.queries import bad_parameter
+from gateway.http.route import Route
 from gateway.openapi.operation import Operation, Parameter, header
 
 REFUSED = 422
@@ -22,10 +24,16 @@ _HEADERS: dict[str, Parameter] = {
 }
 
 
-def codes_of(operation: Operation) -> dict[int, list[str]]:
-    """All codes with which an operation can end, by their status."""
+def codes_of(route: Route) -> dict[int, list[str]]:
+    """All codes with which a request can end, by their status."""
+    operation = route.operation
+    codes = {*OF_EVERY_REQUEST, *operation.problems}
+    if operation.key != "none":
+        codes.add("UNAUTHORIZED")
+    if duty_of(route.path) is not None:
+        codes.add("NOT_SERVED_HERE")
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for code in (*OF_EVERY_REQUEST, *(("UNAUTHORIZED",) if operation.needs_key else ()), *operation.problems):
+    for code in codes:
         found[KINDS[code].status].append(code)
     found[REFUSED] += operation.refusals
     return {status: sorted(set(codes)) for status, codes in sorted(found.items()) if codes}

@@ -17,7 +17,7 @@ from gateway.jobs.documents import (
     ProgressDocument,
     ReasonDocument,
 )
-from gateway.jobs.rendering import JobDocument
+from gateway.jobs.rendering import JobDocument, JobsPage
 from gateway.times import Timestamp
 
 EventId = Annotated[str, Meta(examples=["2m4k8r1p.1790000000123-0"])]
@@ -210,6 +210,17 @@ class SnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
     rev: Revision
     at: Timestamp
     data: JobDocument
+
+
+class JobsSnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest 100 jobs as they are, with the id of the last event of all. `resync` as for one job."""
+
+    type: Literal["snapshot", "resync"]
+    id: EventId
+    job: None
+    rev: None
+    at: Timestamp
+    data: JobsPage
 
 
 class EndEvent(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from gateway.streams.documents import (
     HeartbeatEvent,
     JobCompleted,
     JobQueued,
+    JobsSnapshotEvent,
     OutputsData,
     ProgressData,
     ProgressEvent,
@@ -21,7 +22,7 @@ from gateway.streams.documents import (
     StageData,
 )
 from gateway.streams.framing import frame, prime
-from gateway.streams.handlers import TimelineQuery
+from gateway.streams.requests import TenantTimelineQuery, TimelineQuery
 
 TAG = "Events"
 _EPOCH = "2m4k8r1p"
@@ -38,29 +39,31 @@ _PROGRESS = ProgressEvent(
     at="2026-01-31T12:00:21.100Z",
     data=ProgressData(ProgressDocument(63.0, "transcode", eta_s=7.5, speed=38.4), None),
 )
-_STREAM = (
+_TOLD = (
     prime(3471, f"{_EPOCH}.0-0")
     + frame("snapshot", msgspec.json.encode(_SNAPSHOT), _SNAPSHOT.id)
     + frame("job.progress", msgspec.json.encode(_PROGRESS))
     + frame("job.completed", msgspec.json.encode(_COMPLETED), _COMPLETED.id)
     + frame("end", msgspec.json.encode(EndEvent(A_JOB, COMPLETED.state)))
 )
-STREAM = Content(
+_COMMON = {
+    "job.*": AnyEvent,
+    "job.progress": ProgressEvent,
+    "heartbeat": HeartbeatEvent,
+    "reconnect": ReconnectEvent,
+}
+_JOB_STREAM = Content(
     str,
     "text/event-stream",
-    examples={"a job that completes": _STREAM.decode()},
-    events={
-        "snapshot": SnapshotEvent,
-        "resync": SnapshotEvent,
-        "job.*": AnyEvent,
-        "job.progress": ProgressEvent,
-        "heartbeat": HeartbeatEvent,
-        "reconnect": ReconnectEvent,
-        "end": EndEvent,
-    },
+    examples={"a job that completes": _TOLD.decode()},
+    events={"snapshot": SnapshotEvent, "resync": SnapshotEvent, **_COMMON, "end": EndEvent},
 )
+_TENANT_STREAM = Content(
+    str, "text/event-stream", events={"snapshot": JobsSnapshotEvent, "resync": JobsSnapshotEvent, **_COMMON}
+)
+_TIMELINE = Content(EventsPage, examples={"the whole timeline": EventsPage((_QUEUED, _COMPLETED), None)})
 
-EVENTS = Operation(
+JOB_EVENTS = Operation(
     name="readEvents",
     tag=TAG,
     summary="Watch a job, or read its timeline",
@@ -71,17 +74,26 @@ kept, or with `resync` (like `snapshot`) where not: never with a part. Durable e
 once; `job.progress` has none, is conflated for slow readers and never replayed. After the terminal event come `end` and
 the end of the stream. `reconnect` asks to come back: the connection has lived long enough, or the server is being
 stopped, has too many streams (also the first answer, with 200, since an EventSource never retries anything else) or
-cannot reach its store. Who comes back with the id of the terminal event gets 204, at which an EventSource stops.""",
+cannot reach its store. Who comes back with the id of the terminal event gets 204, at which an EventSource stops. A
+stream takes neither `after` nor `limit`.""",
     path=(JOB,),
     query=TimelineQuery,
     headers=(LAST_EVENT_ID,),
     answers=(
-        Answer(
-            200,
-            "The stream, or one page of the timeline.",
-            (Content(EventsPage, examples={"the whole timeline": EventsPage((_QUEUED, _COMPLETED), None)}), STREAM),
-        ),
+        Answer(200, "The stream, or one page of the timeline.", (_TIMELINE, _JOB_STREAM)),
         Answer(204, "Nothing more will come: `Last-Event-ID` is the terminal event."),
     ),
     problems=("INVALID_PARAMETER", "INVALID_CURSOR", "JOB_NOT_FOUND", "EVENTS_GONE", "STORE_UNAVAILABLE"),
+)
+TENANT_EVENTS = Operation(
+    name="readAllEvents",
+    tag=TAG,
+    summary="Watch all jobs, or read what happened to them",
+    description="As for one job, in the order in which things happened, without an end. `snapshot` and `resync` hold "
+    "the newest 100 jobs. With `tag` only what happens to jobs that carry it. A stream takes neither `after` nor "
+    "`limit`.",
+    query=TenantTimelineQuery,
+    headers=(LAST_EVENT_ID,),
+    answers=(Answer(200, "The stream, or one page of the timeline.", (_TIMELINE, _TENANT_STREAM)),),
+    problems=("INVALID_PARAMETER", "INVALID_CURSOR", "EVENTS_GONE", "STORE_UNAVAILABLE"),
 )

@@ -34,7 +34,7 @@ KNOWN: dict[str, list[str]] = {"stage": list(LANES), "tenant": ["default"], "nam
 BEYOND_SCHEMAS = {
     "INVALID_CURSOR", "IDEMPOTENCY_KEY_REUSED", "INVALID_IDEMPOTENCY_KEY", "INVALID_SOURCE", "QUALITY_INVALID",
     "ADDRESS_REFUSED", "UPLOAD_NOT_FOUND", "UPLOAD_EMPTY", "EVENTS_GONE", "JOB_GONE", "BAD_REQUEST",
-    "PRECONDITION_FAILED", "RANGE_NOT_SATISFIABLE",
+    "PRECONDITION_FAILED", "UPGRADE_NEEDED", "RANGE_NOT_SATISFIABLE",
 }  # fmt: skip
 """Codes of requests that fit their schemas: what a source, a cursor or a key is, and what is there."""
 SHADOWED = ("/v1/admin/dead/replay", "/v1/admin/dead/purge", "/v1/admin/dead/count", "/v1/admin/dead/export")

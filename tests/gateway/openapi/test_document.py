@@ -22,6 +22,7 @@ from tests.gateway.openapi.reach import reach
 DOCUMENT = build_document(ROUTES)
 CANNOT = {
     ("submitJob", "JOB_NOT_FOUND"): "the id was made by the call before",
+    ("readAllEvents", 204): "a tenant's events have no end",
     ("submitJob", 304): "nothing is compared with If-None-Match",
     ("cancelJob", 304): "nothing is compared with If-None-Match",
 }
@@ -59,12 +60,12 @@ def test_an_operation_says_what_its_handler_answers(route: Route) -> None:
     operation, found = route.operation, reach(route.handler)
     cannot = {what for name, what in CANNOT if name == operation.name}
     common = {*OF_EVERY_REQUEST, "UNAUTHORIZED"}
-    assert set(operation.problems) == found.problems - common - cannot
+    assert {*operation.problems, *operation.within} == found.problems - common - cannot
     assert set(operation.refusals) == found.refusals
     documented = {answer.status for answer in operation.answers}
     certain = {status for status in found.statuses if status < 400}
     assert certain - cannot <= documented
-    assert documented - {200} <= found.numbers
+    assert documented - {101, 200} <= found.numbers
 
 
 def test_exceptions_of_that_are_needed() -> None:
@@ -76,7 +77,7 @@ def test_exceptions_of_that_are_needed() -> None:
 
 def test_paths_and_keys_are_those_of_the_gateway() -> None:
     for route in ROUTES:
-        assert route.operation.needs_key == (route.path not in OPEN_PATHS), route.path
+        assert (route.operation.key == "none") == (route.path in OPEN_PATHS), route.path
         named = {each.name for each in route.operation.path}
         assert named == {part.strip("{}") for part in route.path.split("/") if part.startswith("{")}, route.path
         assert route.method != "HEAD" or route.operation in [
@@ -88,8 +89,10 @@ def test_every_code_is_known_and_every_problem_can_happen() -> None:
     for route in ROUTES:
         assert set(route.operation.problems) <= set(KINDS)
         assert set(route.operation.refusals) <= {rule.code for rule in error_table()}
-    said = {code for route in ROUTES for code in route.operation.problems}
-    of_the_server = {"ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_FAILED", "UNAUTHORIZED", *OF_EVERY_REQUEST}
+    said = {code for route in ROUTES for code in (*route.operation.problems, *route.operation.within)}
+    of_the_server = {
+        "ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_FAILED", "UNAUTHORIZED", "NOT_SERVED_HERE", *OF_EVERY_REQUEST,
+    }  # fmt: skip
     assert said == set(KINDS) - of_the_server
     listed = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert set(listed) == set(KINDS) | {code for route in ROUTES for code in route.operation.refusals}
