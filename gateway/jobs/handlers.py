@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from actors.kernel import JobView, State, Submission, Submitted, legal, list_jobs, persist
-from actors.media.task import JobSpec, encode, upload_id
+from actors.media.task import encode
 from actors.storage.keys import upload_folder
 from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
@@ -15,7 +15,7 @@ from gateway.http.requests import bad_parameter, idempotency_key, limit_of, para
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.rendering import entity_tag, job_document, job_json, revision_of
-from gateway.jobs.submission import Terms, check_upload, digest_of, read_request
+from gateway.jobs.submission import Spec, Terms, check_uploads, digest_of, read_request, uploads_of
 from gateway.jobs.waiting import wait_for_job
 from gateway.principal import Principal
 from gateway.streams.reader import PATIENCE_S
@@ -36,7 +36,7 @@ async def submit(request: web.Request) -> web.Response:
     digest = digest_of(spec, terms)
     try:
         check_disk(context.storage, context.settings.storage.min_free_bytes)
-        await check_upload(spec, context.storage, principal.tenant)
+        await check_uploads(spec, context.storage, principal.tenant)
         submitted = await _submit(context, principal, spec, terms, key)
     except Problem as problem:
         earlier = await _earlier(context, principal, digest, key)
@@ -51,15 +51,14 @@ async def submit(request: web.Request) -> web.Response:
     return _job_response(context, view, status=202, headers={"Location": f"/v1/jobs/{view.job}"})
 
 
-async def _submit(context: Context, principal: Principal, spec: JobSpec, terms: Terms, key: str | None) -> Submitted:
-    upload = upload_id(spec.source)
+async def _submit(context: Context, principal: Principal, spec: Spec, terms: Terms, key: str | None) -> Submitted:
     return await context.submitter.submit(
         Submission(
             tenant=principal.tenant,
             stage=FIRST_STAGE,
             spec=encode(spec),
             input=b"{}",
-            refs=(upload_folder(upload),) if upload is not None else (),
+            refs=tuple({upload_folder(upload): None for _, upload in uploads_of(spec)}),
             priority=terms.priority,
             deadline_s=terms.deadline_s,
             start_at_ms=terms.starts_at_ms(now_ms()),

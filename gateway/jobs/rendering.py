@@ -28,6 +28,7 @@ class _Asked(msgspec.Struct, frozen=True):
     format: str = ""
     quality: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
 
 
 _asked = msgspec.json.Decoder(_Asked)
@@ -47,6 +48,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     quality: str | None
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     outputs: tuple[OutputDocument, ...]
     error: ErrorDocument | None
     created_at: str
@@ -72,6 +74,7 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         format=asked.format,
         quality=asked.quality,
         tags=asked.tags,
+        metadata=asked.metadata,
         outputs=outputs_of(view),
         error=_error.decode(view.error) if view.error and view.state == State.FAILED else None,
         created_at=timestamp(view.created_at_ms),

@@ -16,15 +16,17 @@ SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="milliseconds
 
 async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
     job, response = await post(
-        api, REQUEST | {"quality": "192k", "name": "my clip", "tags": ["a", "b"], "cache": "bypass"}
+        api,
+        REQUEST | {"quality": "192k", "name": "my clip", "tags": ["a", "b"], "metadata": {"k": "v"}, "cache": "bypass"},
     )
     assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert list(job) == [
-        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "outputs", "error",
-        "created_at", "updated_at", "expires_at", "deadline_at", "cancel_requested_at", "links",
+        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "metadata", "outputs",
+        "error", "created_at", "updated_at", "expires_at", "deadline_at", "cancel_requested_at", "links",
     ]  # fmt: skip
     assert list(job["progress"]) == ["percent", "stage", "eta_s", "speed", "bytes_done", "bytes_total"]
     assert (job["state"], job["stage"], job["quality"], job["tags"]) == ("queued", "ingest", "192k", ["a", "b"])
+    assert job["metadata"] == {"k": "v"}
     assert len(job["created_at"]) == len("2026-01-01T00:00:00.000Z")
     path = f"/v1/jobs/{job['id']}"
     assert job["links"] == {
@@ -49,6 +51,26 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         (REQUEST | {"format": 3}, 422, "INVALID_REQUEST", "/format", ""),
         (REQUEST | {"tags": "a"}, 422, "INVALID_REQUEST", "/tags", ""),
         (REQUEST | {"tags": [1]}, 422, "INVALID_REQUEST", "/tags", ""),
+        (REQUEST | {"metadata": "a"}, 422, "INVALID_REQUEST", "/metadata", ""),
+        (REQUEST | {"metadata": {"a": 1}}, 422, "INVALID_REQUEST", "/metadata", ""),
+        (REQUEST | {"metadata": {"": "v"}}, 422, "INVALID_OPTION", "/metadata/", ""),
+        (REQUEST | {"metadata": {"a/b~" + "k" * 61: "v"}}, 422, "INVALID_OPTION", "/metadata/a~1b~0" + "k" * 61, ""),
+        (REQUEST | {"metadata": {"k": "v" * 513}}, 422, "INVALID_OPTION", "/metadata/k", ""),
+        (REQUEST | {"metadata": {str(n): "" for n in range(17)}}, 422, "INVALID_OPTION", "/metadata", ""),
+        (REQUEST | {"source": []}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x"] * 101}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x", 7]}, 422, "INVALID_REQUEST", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x", "clip.mp4"]}, 422, "INVALID_SOURCE", "/source/1", ""),
+        (REQUEST | {"source": ["http://[::1]/x"]}, 422, "ADDRESS_REFUSED", "/source/0", "REELWAY_EGRESS_ALLOW"),
+        (REQUEST | {"source": ["upload:nothing"]}, 422, "UPLOAD_NOT_FOUND", "/source/0", ""),
+        (REQUEST | {"on_child_failure": "fail"}, 422, "INVALID_REQUEST", "/on_child_failure", "a list"),
+        (
+            REQUEST | {"source": ["https://a.example/x"], "on_child_failure": "stop"},
+            422,
+            "INVALID_REQUEST",
+            "/on_child_failure",
+            "",
+        ),
         (REQUEST | {"cache": "maybe"}, 422, "INVALID_REQUEST", "/cache", ""),
         (REQUEST | {"priority": "urgent"}, 422, "INVALID_REQUEST", "/priority", ""),
         (REQUEST | {"priorty": "high"}, 422, "INVALID_REQUEST", "/priorty", "Did you mean `priority`?"),
@@ -189,6 +211,15 @@ async def test_a_job_that_starts_later(
 async def test_a_start_that_has_passed_is_now(api: aiohttp.ClientSession) -> None:
     job, _ = await post(api, REQUEST | {"start_at": "2020-01-01T00:00:00+02:00"})
     assert (job["state"], job["reason"]) == ("queued", None)
+
+
+async def test_metadata_belongs_to_the_request(api: aiohttp.ClientSession) -> None:
+    asked = REQUEST | {"metadata": {"a": "1", "b": "2"}}
+    first, _ = await post(api, asked, key="k")
+    again, _ = await post(api, REQUEST | {"metadata": {"b": "2", "a": "1"}}, key="k")
+    assert again["id"] == first["id"], "the order of its entries means nothing"
+    await post(api, REQUEST, 422, key="k")
+    await post(api, asked | {"metadata": {"a": "1"}}, 422, key="k")
 
 
 async def test_terms_belong_to_the_request(api: aiohttp.ClientSession) -> None:
