@@ -30,6 +30,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the job this is a child of, or empty."""
     children: int
     """Highest number of its children."""
+    children_ended: dict[State, int]
+    """How many of them ended in which state, as the job knows; those that ended with it are not counted."""
     rev: int
     """Contiguous number of the last durable event."""
     last_event: str
@@ -97,6 +99,7 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
         listed=fields["listed"] == b"1",
         parent=said("parent"),
         children=number("children"),
+        children_ended={state: number(f"kids_{state}") for state in sorted(TERMINAL)},
         rev=int(fields["rev"]),
         last_event=text(fields["last_event"]),
         fence=said("fence"),
