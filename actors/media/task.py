@@ -14,6 +14,8 @@ Spans = dict[str, Span]
 """Stage -> the part of the job's percent it covers, as (from, to) within 0..100."""
 
 UPLOAD_PREFIX = "upload:"
+BATCH = "batch"
+"""The kind of a job whose spec is a BatchSpec."""
 OnChildFailure = Literal["go_on", "fail"]
 
 
@@ -218,6 +220,19 @@ class Result(Body, frozen=True, kw_only=True):
 
     path: str
     outputs: tuple[StoredOutput, ...]
+
+
+class Part(Body, frozen=True, kw_only=True):
+    """How one job of a batch ended."""
+
+    job: str
+    state: str
+
+
+class BatchResult(Result, frozen=True, kw_only=True):
+    """The `result` of a completed batch. It has no files of its own: those are its parts'."""
+
+    parts: tuple[Part, ...]
 
 
 class Manifest(Body, frozen=True, kw_only=True):

@@ -4,10 +4,11 @@ import hashlib
 
 import msgspec
 
-from actors.kernel.states import State
+from actors.kernel.states import State, legal
 from actors.kernel.views import JobView
-from actors.media.task import Result
+from actors.media.task import BATCH, Result
 from gateway.jobs.documents import (
+    ChildrenDocument,
     ErrorDocument,
     Links,
     OutputDocument,
@@ -24,7 +25,8 @@ from gateway.times import optional_timestamp, timestamp
 class _Asked(msgspec.Struct, frozen=True):
     """What a client asked for. Jobs that were not made by this API may lack any of it."""
 
-    source: str = ""
+    source: str | None = None
+    sources: tuple[str, ...] = ()
     format: str = ""
     quality: str | None = None
     tags: tuple[str, ...] = ()
@@ -44,13 +46,18 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     progress: ProgressDocument
     reason: ReasonDocument | None
-    source: str
+    source: str | None
+    """Null for a batch, whose jobs have theirs."""
     format: str
     quality: str | None
     tags: tuple[str, ...]
     metadata: dict[str, str]
     outputs: tuple[OutputDocument, ...]
+    """Empty for a batch, whose jobs have theirs."""
     error: ErrorDocument | None
+    parent: str | None
+    children: ChildrenDocument | None
+    """Null for everything but a batch."""
     created_at: str
     updated_at: str
     expires_at: str | None
@@ -82,8 +89,31 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         expires_at=optional_timestamp(expires_at_ms),
         deadline_at=timestamp(view.deadline_ms),
         cancel_requested_at=optional_timestamp(view.cancel_requested_at_ms),
-        links=links(view.job),
+        parent=view.parent or None,
+        children=_children(view, len(asked.sources)) if view.kind == BATCH else None,
+        links=links(
+            view.job, can_be_retried=legal("replay", view.state), parent=view.parent, is_batch=view.kind == BATCH
+        ),
     )
+
+
+def _children(view: JobView, asked: int) -> ChildrenDocument:
+    """`asked`: how many there will be. A batch that ended has cancelled those that were open."""
+    ended = view.children_ended
+    still_open = asked - sum(ended.values())
+    return ChildrenDocument(
+        total=asked,
+        open=0 if view.terminal else still_open,
+        completed=ended[State.COMPLETED],
+        failed=ended[State.FAILED],
+        cancelled=ended[State.CANCELLED] + (still_open if view.terminal else 0),
+        expired=ended[State.EXPIRED],
+    )
+
+
+def tags_of(view: JobView) -> tuple[str, ...]:
+    """What its client calls it."""
+    return _asked.decode(view.spec).tags
 
 
 def outputs_of(view: JobView) -> tuple[OutputDocument, ...]:

@@ -5,6 +5,7 @@ import time
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.http.service import GatewayService
 from tests.gateway.conftest import StartGateway, client_of
@@ -102,9 +103,38 @@ async def test_the_list(api: aiohttp.ClientSession, worker: ScriptedWorker) -> N
     ]
 
 
+async def test_the_list_of_a_tag(api: aiohttp.ClientSession, worker: ScriptedWorker) -> None:
+    tagged = [(await post(api, REQUEST | {"tags": ["a b", str(number % 2)]}))[0]["id"] for number in range(4)]
+    await post(api, REQUEST)
+    async with api.post(f"/v1/jobs/{tagged[0]}/cancel") as response:
+        assert response.status == 200
+    for query, expected in (
+        ("tag=a%20b", tagged[::-1]),
+        ("tag=0", [tagged[2], tagged[0]]),
+        ("tag=0&state=cancelled", [tagged[0]]),
+        ("tag=unknown", []),
+    ):
+        async with api.get(f"/v1/jobs?{query}") as response:
+            assert [job["id"] for job in (await response.json())["jobs"]] == expected, query
+
+
+async def test_the_link_to_the_next_page(api: aiohttp.ClientSession) -> None:
+    jobs = [(await post(api, REQUEST | {"tags": ['a>"&b']}))[0]["id"] for _ in range(3)]
+    found, address = [], "/v1/jobs?limit=2&state=queued&tag=a%3E%22%26b"
+    while address:
+        async with api.get(URL(address, encoded=True)) as response:
+            page, link = await response.json(), response.links.get("next")
+        found += [job["id"] for job in page["jobs"]]
+        assert (link is None) == (page["next"] is None)
+        address = URL(str(link["url"])).raw_path_qs if link else ""
+    assert found == jobs[::-1]
+
+
 @pytest.mark.parametrize(
     ("query", "code", "hint"),
     [
+        ("tag=", "INVALID_PARAMETER", "1 to 64"),
+        ("tag=" + "x" * 65, "INVALID_PARAMETER", "1 to 64"),
         ("state=done", "INVALID_PARAMETER", "completed"),
         ("limit=0", "INVALID_PARAMETER", "200"),
         ("limit=9999", "INVALID_PARAMETER", "200"),

@@ -22,7 +22,8 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
     assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert list(job) == [
         "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "metadata", "outputs",
-        "error", "created_at", "updated_at", "expires_at", "deadline_at", "cancel_requested_at", "links",
+        "error", "parent", "children", "created_at", "updated_at", "expires_at", "deadline_at",
+        "cancel_requested_at", "links",
     ]  # fmt: skip
     assert list(job["progress"]) == ["percent", "stage", "eta_s", "speed", "bytes_done", "bytes_total"]
     assert (job["state"], job["stage"], job["quality"], job["tags"]) == ("queued", "ingest", "192k", ["a", "b"])
@@ -31,6 +32,7 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
     path = f"/v1/jobs/{job['id']}"
     assert job["links"] == {
         "self": path, "events": f"{path}/events", "outputs": f"{path}/outputs", "cancel": f"{path}/cancel",
+        "retry": None, "parent": None, "children": None,
     }  # fmt: skip
     async with api.get(path) as response:
         assert await response.json() == job
