@@ -136,6 +136,10 @@ class GatewaySettings(Section, frozen=True):
     upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
     stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
+    rate_requests: Annotated[
+        int, Meta(ge=0, description="requests a key may send in each window, to each gateway process; 0: any number")
+    ] = 6000
+    rate_window_s: Annotated[int, Meta(ge=1, description="that window")] = 60
     max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
     ring_events: Annotated[int, Meta(ge=0, description="recent events kept in memory for each partition")] = 4096
     ring_bytes: Annotated[int, Meta(ge=0, description="memory for them, for each partition")] = 2_097_152

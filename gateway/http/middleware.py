@@ -1,5 +1,7 @@
 """Around every request: its id, its problem document when it fails, its line in the log and its metrics."""
 
+import math
+import random
 import re
 import time
 
@@ -10,12 +12,16 @@ from redis.exceptions import RedisError
 
 from actors.kernel import BodyTooLarge, StoreFull, StoreUnavailable, UnknownJobId, is_full, means_wait
 from actors.storage.room import NO_SPACE
-from gateway.http.context import PRINCIPAL, REQUEST_ID, context_of
+from gateway.http.context import PRINCIPAL, REQUEST_ID, STANDING, context_of
 from gateway.http.problems import Problem, of_http_error, render
+from gateway.http.rate import rate_field
+from gateway.http.requests import wants_event_stream
 from gateway.ids import new_request_id
+from gateway.principal import Principal
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
+_EVENTS = ("/v1/jobs/{job}/events",)
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export")
 
@@ -38,8 +44,24 @@ async def authentication(request: web.Request, handler: Handler) -> web.StreamRe
     """Every route but the health checks needs a key. What does not exist is said to everybody."""
     if request.match_info.http_exception is None and request.path not in OPEN_PATHS:
         authenticator = context_of(request).authenticator
-        request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))
+        principal = request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))
+        _spend(request, principal)
     return await handler(request)
+
+
+def _spend(request: web.Request, principal: Principal) -> None:
+    """Counts the request. Raises Problem RATE_LIMITED when its principal's quota is spent.
+
+    Streams have a limit of their own: an EventSource that is refused with 429 never comes back.
+    """
+    rate, route = context_of(request).rate, _route(request)
+    if rate is None or route == "/metrics" or (route in _EVENTS and wants_event_stream(request.headers)):
+        return
+    standing = request[STANDING] = rate.spend(principal, time.monotonic())
+    if not standing.allowed:
+        # Whoever was refused together should not come back together.
+        after_s = math.ceil(standing.after_s + random.random())
+        raise Problem("RATE_LIMITED", headers={"Retry-After": str(after_s)})
 
 
 async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -48,6 +70,10 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
     response.headers["Server"] = "reelway"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    rate, standing = context_of(request).rate, request.get(STANDING)
+    if rate is not None and standing is not None:
+        response.headers["RateLimit-Policy"] = rate.policy
+        response.headers["RateLimit"] = rate_field(standing)
 
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -123,6 +123,12 @@ KINDS: dict[str, Kind] = {
         "Too many of your jobs are waiting already.",
         "Try again when some of them have ended.",
     ),
+    "RATE_LIMITED": Kind(
+        429,
+        "Too many requests",
+        "More requests were sent than the quota allows.",
+        "Wait as long as `Retry-After` says; `RateLimit` tells what is left of the quota.",
+    ),
     "INTERNAL": Kind(
         500,
         "Unexpected error",
