@@ -12,6 +12,7 @@ LONGEST_WAIT_S = 30.0
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
+_ADDED_TYPES = frozenset({"application/x-www-form-urlencoded", "application/octet-stream", "text/plain"})
 MOST_KEY_CHARACTERS = 255
 
 
@@ -61,6 +62,16 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
     """How long `Prefer: wait=N` (RFC 7240) allows the answer to take, at most 30 s; None without it."""
     match = _WAIT.search(headers.get("Prefer", ""))
     return min(float(match[1]), LONGEST_WAIT_S) if match else None
+
+
+def check_json_type(headers: Mapping[str, str]) -> None:
+    """Raises Problem UNSUPPORTED_TYPE when a body says that it is something else than JSON.
+
+    Types that clients add by themselves are no such word.
+    """
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json") and kind not in _ADDED_TYPES:
+        raise Problem("UNSUPPORTED_TYPE", detail=f"The body is `{kind[:60]}`, not JSON.")
 
 
 async def ask_later(_request: web.Request) -> None:

@@ -21,7 +21,7 @@ from actors.storage.keys import upload_folder
 from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import idempotency_key, parameters, send_continue, wait_s
+from gateway.http.requests import check_json_type, idempotency_key, parameters, send_continue, wait_s
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.listing import PARAMETERS, Listing, next_link, read_listing
@@ -43,6 +43,7 @@ async def submit(request: web.Request) -> web.Response:
     context, principal = context_of(request), principal_of(request)
     parameters(request)
     key = idempotency_key(request.headers)
+    check_json_type(request.headers)
     await send_continue(request)
     spec, terms = read_request(await request.read(), context.egress, now_ms())
     digest = digest_of(spec, terms)

@@ -21,7 +21,8 @@ def test_a_quota_may_be_spent_at_once_and_comes_back_evenly() -> None:
     assert all(standing.allowed for standing in standings)
     assert standings[-1].after_s == pytest.approx(60)
     refused = rate.spend(ANN, 100.0)
-    assert (refused.allowed, refused.remaining, refused.after_s) == (False, 0, pytest.approx(6))
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert refused.after_s == pytest.approx(6)
     assert rate.spend(ANN, 105.9).allowed is False
     allowed = rate.spend(ANN, 106.0)
     assert (allowed.allowed, allowed.remaining) == (True, 0), "a refused request costs nothing"

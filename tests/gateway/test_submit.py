@@ -86,7 +86,7 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         (REQUEST | {"start_at": 1e12}, 422, "INVALID_REQUEST", "/start_at", ""),
         (REQUEST | {"start_at": "2999-01-01T00:00:00Z"}, 422, "INVALID_REQUEST", "/start_at", "earlier"),
         (REQUEST | {"start_at": SOON, "delay_s": 5}, 422, "INVALID_REQUEST", "/delay_s", "one of them"),
-        (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean mp3?"),
+        (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean `mp3`?"),
         (REQUEST | {"quality": "12p"}, 422, "QUALITY_INVALID", "/quality", "192k"),
         (REQUEST | {"format": "flac", "quality": "192k"}, 422, "QUALITY_INVALID", "/quality", "mp3"),
         (REQUEST | {"source": "ftp://a.example/x"}, 422, "INVALID_SOURCE", "/source", ""),
