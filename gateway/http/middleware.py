@@ -20,10 +20,18 @@ from gateway.ids import new_request_id
 from gateway.principal import Principal
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
+_INTRODUCED_LATER = frozenset({"/v1/ws"})
+"""Where a client that cannot send headers says who it is in its first message."""
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
-_EVENTS = ("/v1/jobs/{job}/events",)
+_EVENTS = frozenset({"/v1/jobs/{job}/events", "/v1/events"})
+_UNCOUNTED = frozenset({"/metrics", "/v1/ws"})
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export")
+_TRANSFERS = frozenset(
+    {
+        "/v1/jobs/{job}/events", "/v1/events", "/v1/ws", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads",
+        "/v1/admin/dead/export",
+    }
+)  # fmt: skip
 
 _log = structlog.get_logger(__name__)
 
@@ -42,9 +50,10 @@ async def request_scope(request: web.Request, handler: Handler) -> web.StreamRes
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every route but the health checks needs a key. What does not exist is said to everybody."""
-    if request.match_info.http_exception is None and request.path not in OPEN_PATHS:
-        authenticator = context_of(request).authenticator
-        principal = request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))
+    authorization = request.headers.get("Authorization")
+    needs_none = request.path in OPEN_PATHS or (request.path in _INTRODUCED_LATER and authorization is None)
+    if request.match_info.http_exception is None and not needs_none:
+        principal = request[PRINCIPAL] = context_of(request).authenticator.authenticate(authorization)
         _spend(request, principal)
     return await handler(request)
 
@@ -55,7 +64,7 @@ def _spend(request: web.Request, principal: Principal) -> None:
     Streams have a limit of their own: an EventSource that is refused with 429 never comes back.
     """
     rate, route = context_of(request).rate, _route(request)
-    if rate is None or route == "/metrics" or (route in _EVENTS and wants_event_stream(request.headers)):
+    if rate is None or route in _UNCOUNTED or (route in _EVENTS and wants_event_stream(request.headers)):
         return
     standing = request[STANDING] = rate.spend(principal, time.monotonic())
     if not standing.allowed:

@@ -8,7 +8,7 @@ import msgspec
 from actors.kernel import JobView, State
 from actors.media.spec import MOST_TAG_CHARACTERS
 from gateway.http.requests import bad_parameter, limit_of
-from gateway.jobs.rendering import tags_of
+from gateway.streams.tags import tags_in
 
 PAGE, LONGEST_PAGE = 50, 200
 PARAMETERS = ("state", "tag", "parent", "limit", "cursor")
@@ -30,7 +30,7 @@ class Listing(msgspec.Struct, frozen=True):
         return lambda view: (
             view.listed
             and (self.state is None or view.state == self.state)
-            and (self.tag is None or self.tag in tags_of(view))
+            and (self.tag is None or self.tag in tags_in(view.spec))
         )
 
 

@@ -111,11 +111,6 @@ def _children(view: JobView, asked: int) -> ChildrenDocument:
     )
 
 
-def tags_of(view: JobView) -> tuple[str, ...]:
-    """What its client calls it."""
-    return _asked.decode(view.spec).tags
-
-
 def outputs_of(view: JobView) -> tuple[OutputDocument, ...]:
     """The published files of a job; none before it has completed."""
     result = result_of(view)

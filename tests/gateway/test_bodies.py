@@ -148,7 +148,7 @@ async def test_broken_bytes_are_no_errors_of_the_server(api: aiohttp.ClientSessi
 
 ODD_NAMES = [
     "x", "j", "j00", "j00-", "j00-x", "j00-x.1", "j00-..", "j0٠-x", "j99-x", "jj00-x", "J00-X", "j00-" + "x" * 3000,
-    "j00-\x00", "j00-ü", "j00-*", "j00-{a}", "j00- ", "j00-\n", "%", "..", "j00-a/b",
+    "j00-\x00", "j00-ü", "j00-*", "j00-{a}", "j00- ", "j00-\n", "%", "j00-a/b",
     "j00-01jd0000000000000000000000.1.2.3.4",
 ]  # fmt: skip
 
