@@ -21,11 +21,11 @@ from actors.storage.keys import upload_folder
 from gateway.disk import check_disk
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import check_json_type, idempotency_key, parameters, send_continue, wait_s
+from gateway.http.requests import check_json_type, idempotency_key, parameters, send_continue, wait_s, whole
 from gateway.http.responses import json_response
 from gateway.jobs.idempotency import find_earlier
 from gateway.jobs.listing import PARAMETERS, Listing, next_link, read_listing
-from gateway.jobs.rendering import entity_tag, job_document, job_json, revision_of
+from gateway.jobs.rendering import entity_tag, job_document, job_json, revisions_in
 from gateway.jobs.submission import Spec, Terms, check_uploads, digest_of, read_request, uploads_of
 from gateway.jobs.waiting import wait_for_job
 from gateway.principal import Principal
@@ -59,7 +59,7 @@ async def submit(request: web.Request) -> web.Response:
     if submitted.outcome in _REFUSALS:
         raise Problem(_REFUSALS[submitted.outcome])
     view = (await context.reader.read(submitted.job)).view
-    if view is None:
+    if view is None or view.deleted:
         raise Problem("JOB_GONE")
     return _job_response(context, view, status=202, headers={"Location": f"/v1/jobs/{view.job}"})
 
@@ -126,7 +126,7 @@ async def show(request: web.Request) -> web.Response:
     context, principal = context_of(request), principal_of(request)
     parameters(request)
     job = request.match_info["job"]
-    known = request.headers.get("If-None-Match")
+    known = whole(request.headers, "If-None-Match")
     allowed_s = wait_s(request.headers)
     if allowed_s is None:
         view = (await context.reader.read(job)).view
@@ -140,10 +140,10 @@ async def show(request: web.Request) -> web.Response:
 
 
 def _news_after(known: str | None) -> Callable[[JobView], bool]:
-    seen = None if known is None else revision_of(known)
-    if seen is None:
+    seen = set() if known is None else revisions_in(known)
+    if not seen:
         return lambda view: view.terminal
-    return lambda view: view.rev != seen or view.terminal
+    return lambda view: view.rev not in seen or view.terminal
 
 
 async def cancel(request: web.Request) -> web.Response:

@@ -1,6 +1,7 @@
 """A job as clients see it."""
 
 import hashlib
+import re
 
 import msgspec
 
@@ -33,6 +34,7 @@ class _Asked(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
 
 
+_TAG = re.compile(r'(?:^|,)\s*(?:W/)?"([0-9]{1,18})-[0-9a-f]{16}"(?=\s*(?:,|$))')
 _asked = msgspec.json.Decoder(_Asked)
 _error = msgspec.json.Decoder(ErrorDocument)
 _result = msgspec.json.Decoder(Result)
@@ -132,7 +134,6 @@ def entity_tag(rev: int, body: bytes) -> str:
     return f'"{rev}-{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
-def revision_of(tag: str) -> int | None:
-    """The revision inside an ETag of `entity_tag`; None for anything else."""
-    number, dash, _ = tag.strip().removeprefix("W/").strip('"').partition("-")
-    return int(number) if dash and number.isascii() and number.isdigit() else None
+def revisions_in(tags: str) -> set[int]:
+    """The revisions inside a list of ETags of `entity_tag`; others are left aside."""
+    return {int(number) for number in _TAG.findall(tags)}

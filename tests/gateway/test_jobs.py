@@ -67,6 +67,43 @@ async def test_waiting_for_the_next_event(
     assert gateway.context.hub.watchers() == 0
 
 
+async def test_headers_of_several_lines_are_one(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker
+) -> None:
+    job, response = await post(api, REQUEST)
+    path, tag = f"/v1/jobs/{job['id']}", response.headers["ETag"]
+    headers = [
+        ("If-None-Match", '"x"'),
+        ("If-None-Match", f"W/{tag}"),
+        ("Prefer", "respond-async"),
+        ("Prefer", "wait=0"),
+    ]
+    async with api.get(path, headers=headers) as response:
+        assert (response.status, response.headers["Preference-Applied"]) == (304, "wait=0")
+    # Of the revisions that it knows, one is the job's: the answer waits for the next.
+    headers[2:] = [("Prefer", "respond-async"), ("Prefer", "wait=20")]
+    waiting = asyncio.create_task(api.get(path, headers=headers).__aenter__())
+    await eventually(gateway.context.hub.watchers)
+    await worker.take("ingest")
+    answer = await waiting
+    assert (answer.status, (await answer.json())["state"]) == (200, "running")
+    async with api.get(
+        f"{path}/events", headers=[("Accept", "text/html"), ("Accept", "text/event-stream")]
+    ) as response:
+        assert response.content_type == "text/event-stream"
+
+
+async def test_head_is_get_without_its_body(api: aiohttp.ClientSession) -> None:
+    job, _ = await post(api, REQUEST)
+    for path in (f"/v1/jobs/{job['id']}", "/v1/jobs?limit=1", f"/v1/jobs/{job['id']}/outputs"):
+        async with api.get(path) as got, api.head(path) as head:
+            assert (head.status, await head.read()) == (200, b"")
+            for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control", "Link"):
+                assert head.headers.get(name) == got.headers.get(name), (path, name)
+    async with api.head(f"/v1/jobs/{job['id']}", headers={"If-None-Match": "*"}) as head:
+        assert (head.status, "ETag" in head.headers) == (304, True)
+
+
 async def test_waiting_is_answered_when_the_gateway_drains(start_gateway: StartGateway, worker: ScriptedWorker) -> None:
     gateway = await start_gateway()
     async with client_of(gateway) as api:

@@ -1,5 +1,6 @@
 """`POST /v1/jobs`: what is accepted, what is refused and how, and repeats under one Idempotency-Key."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -158,6 +159,31 @@ async def test_quoted_and_bare_keys_are_the_same_key(api: aiohttp.ClientSession)
 async def test_bad_idempotency_keys(api: aiohttp.ClientSession, key: str) -> None:
     problem, _ = await post(api, REQUEST, 400, key=key)
     assert problem["code"] == "INVALID_IDEMPOTENCY_KEY"
+
+
+async def test_two_idempotency_keys(api: aiohttp.ClientSession) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    async with api.post("/v1/jobs", json=REQUEST, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "INVALID_IDEMPOTENCY_KEY")
+
+
+async def test_one_key_sent_at_once_makes_one_job(start_gateway: StartGateway) -> None:
+    """Thirty requests under one key, at two gateways: one job, and every answer is that job or a refusal."""
+    gateways = [client_of(await start_gateway()) for _ in range(2)]
+    async with gateways[0] as one, gateways[1] as other:
+
+        async def send(number: int) -> tuple[int, str]:
+            body = REQUEST | ({"format": "wav"} if number % 3 == 0 else {})
+            async with (one, other)[number % 2].post(
+                "/v1/jobs", json=body, headers={"Idempotency-Key": "k"}
+            ) as response:
+                document = await response.json()
+                return response.status, document.get("id", document.get("code"))
+
+        answers = await asyncio.gather(*(send(number) for number in range(30)))
+        async with one.get("/v1/jobs") as response:
+            (job,) = (await response.json())["jobs"]
+        assert set(answers) == {(202, job["id"]), (422, "IDEMPOTENCY_KEY_REUSED")}
 
 
 async def test_a_repeat_finds_its_job_when_the_upload_is_gone(api: aiohttp.ClientSession) -> None:
