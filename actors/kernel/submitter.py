@@ -1,4 +1,4 @@
-"""The client of those who want work done: submit, cancel, replay."""
+"""The client of those who want work done: submit, cancel, replay, delete."""
 
 from typing import Literal
 
@@ -72,8 +72,16 @@ class Replayed(msgspec.Struct, frozen=True, array_like=True):
     """Of the job; with outcome `parent`, of the parent."""
 
 
+class Deleted(msgspec.Struct, frozen=True, array_like=True):
+    """How a delete ended."""
+
+    outcome: Literal["ok", "unfinished", "gone"]
+    state: str
+    """unfinished: of the job."""
+
+
 class Submitter:
-    """Submits, cancels and replays. Calls are repeat-safe and sent again until `patience_s` has passed."""
+    """Submits, cancels, replays and deletes. Calls are repeat-safe and sent again until `patience_s` has passed."""
 
     def __init__(
         self, client: redis.asyncio.Redis, partitions: Partitions, options: KernelOptions, *, patience_s: float = 5.0
@@ -142,3 +150,19 @@ class Submitter:
             outcome, state, left = text(reply[0]), text(reply[1]), int(reply[2])
             if left == 0:
                 return msgspec.convert((outcome.lower(), state), Replayed)
+
+    async def delete(self, job: str) -> Deleted:
+        """Forgets a job that has ended, with its children; the reaper sweeps their files, the published ones too.
+
+        Raises UnknownJobId or StoreUnavailable (send it again).
+        """
+        keys = self._partitions.keys_of_job(job)
+        while True:
+            reply = await persist(
+                lambda: self._scripts.call("delete", keys, [keys.job(job)], [job]), patience_s=self._patience_s
+            )
+            outcome = text(reply[0])
+            if outcome != "OK":
+                return msgspec.convert((outcome.lower(), text(reply[1])), Deleted)
+            if int(reply[1]) == 0:
+                return Deleted("ok", "")

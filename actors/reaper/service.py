@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from actors.installation import kernel_options, redis_options
-from actors.kernel import Keeper, Partitions, connect, end_tasks, means_wait
+from actors.kernel import Keeper, Partitions, Submitter, connect, end_tasks, means_wait
 from actors.kernel.consumers import Consumers
 from actors.kernel.pauses import Pauses
 from actors.reaper.collector import Collector
@@ -26,6 +26,7 @@ from actors.reaper.leases import Leases
 from actors.reaper.pauses import PauseCopies
 from actors.reaper.repairs import Repairs
 from actors.reaper.survey import Survey
+from actors.reaper.sweeps import Sweeps
 from actors.reaper.watch import Watch
 from actors.settings import Settings
 from actors.storage import Storage
@@ -80,6 +81,7 @@ class Reaper:
     def _duties(self, client: Redis, collector: Collector) -> tuple[Sequence[Duty], Installation]:
         """In the order of a pass: what was lost comes first, while the last answer is fresh."""
         keeper = Keeper(client, self._partitions, self._options)
+        submitter = Submitter(client, self._partitions, self._options)
         reconcile_s = self._settings.reaper.reconcile_s
         lanes = Lanes(self._settings.reaper.rescue_s)
         pauses = PauseCopies(Pauses(client, self._partitions))
@@ -87,6 +89,7 @@ class Reaper:
             Leases(client, keeper, self._partitions, self._watches),
             Delays(keeper),
             Deadlines(keeper, collector),
+            Sweeps(keeper, submitter, collector, self._settings.storage.collect_after_s),
             Repairs(keeper, lanes, self._partitions, reconcile_s),
             pauses,
             IdleConsumers(Consumers(client, self._partitions, self._options), self._partitions, reconcile_s),

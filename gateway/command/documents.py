@@ -51,7 +51,8 @@ class Job(msgspec.Struct, frozen=True):
     id: str
     state: State
     progress: Progress
-    source: str
+    source: str | None
+    """None for a batch, whose jobs have theirs."""
     format: str
     created_at: str
     stage: str | None = None

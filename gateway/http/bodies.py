@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.http.fields import Field, fields_of
+from gateway.http.parsing import name_of_type, read_json
 from gateway.http.problems import FieldError, Problem
 from gateway.http.requests import send_continue
 
@@ -34,12 +35,9 @@ async def read_body(request: web.Request, kind: type[S], *, one_of: Sequence[str
 
 def read_object(body: bytes) -> Mapping[str, Any]:
     """The JSON object in a body. Raises Problem."""
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        raise Problem("INVALID_JSON") from None
+    asked = read_json(body)
     if not isinstance(asked, dict):
-        raise Problem("INVALID_JSON")
+        raise Problem("INVALID_JSON", detail=f"The body is {name_of_type(asked)}, not a JSON object.")
     return asked
 
 

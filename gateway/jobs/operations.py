@@ -7,6 +7,7 @@ from gateway.http.queries import NoQuery
 from gateway.http.requests import IDEMPOTENCY_KEY, IF_NONE_MATCH, PREFER
 from gateway.http.responses import ETAG, LOCATION
 from gateway.jobs.documents import OutputDocument, ProgressDocument, links
+from gateway.jobs.listing import LINK
 from gateway.jobs.rendering import JobDocument, JobsPage
 from gateway.jobs.request import JobBody, JobRequest, JobsQuery
 from gateway.openapi.operation import Answer, Body, Content, Operation, header, part
@@ -45,14 +46,17 @@ def a_job(
         format="mp3",
         quality="192k",
         tags=("talks",),
+        metadata={"order": "4711"},
         outputs=outputs,
         error=None,
+        parent=None,
+        children=None,
         created_at="2026-01-31T12:00:00.250Z",
         updated_at="2026-01-31T12:00:31.800Z",
         expires_at="2026-02-07T12:00:31.800Z" if ended else None,
         deadline_at="2026-02-01T12:00:00.250Z",
         cancel_requested_at="2026-01-31T12:00:31.700Z" if state == State.CANCELLED else None,
-        links=links(A_JOB),
+        links=links(A_JOB, can_be_retried=state == State.CANCELLED, parent="", is_batch=False),
     )
 
 
@@ -80,8 +84,14 @@ SUBMIT = Operation(
                     format="mp4",
                     quality="720p",
                     tags=("talks", "2026"),
+                    metadata={"order": "4711"},
                     priority="low",
                     delay_s=3600,
+                ),
+                "a batch": JobRequest(
+                    source=("https://media.example/one.mp4", "https://media.example/two.mp4"),
+                    format="mp3",
+                    on_child_failure="fail",
                 ),
             },
         )
@@ -92,6 +102,7 @@ SUBMIT = Operation(
         "INVALID_PARAMETER",
         "INVALID_IDEMPOTENCY_KEY",
         "JOB_GONE",
+        "UNSUPPORTED_TYPE",
         "IDEMPOTENCY_KEY_REUSED",
         "TENANT_BACKLOG",
         "SERVER_BACKLOG",
@@ -112,16 +123,18 @@ LISTING = Operation(
     name="listJobs",
     tag=TAG,
     summary="List jobs",
-    description="The tenant's jobs, newest first, page by page.",
+    description="The tenant's jobs, newest first, or with `parent` the jobs of a batch in their order. A page looks "
+    "at no more than 2000 jobs: with a filter it can be short and still have a `next`.",
     query=JobsQuery,
     answers=(
         Answer(
             200,
             "One page.",
             (Content(JobsPage, examples={"the last page": JobsPage((RUNNING, COMPLETED), None)}),),
+            (LINK,),
         ),
     ),
-    problems=("INVALID_PARAMETER", "INVALID_CURSOR", "STORE_UNAVAILABLE"),
+    problems=("INVALID_PARAMETER", "INVALID_CURSOR", "JOB_NOT_FOUND", "STORE_UNAVAILABLE"),
 )
 SHOW = Operation(
     name="showJob",
@@ -154,5 +167,36 @@ CANCEL = Operation(
         Answer(200, "It is cancelled.", (Content(JobDocument, examples={"cancelled": CANCELLED}),), (ETAG,)),
         Answer(202, "Its worker is being stopped.", (Content(JobDocument, examples={"running": RUNNING}),), (ETAG,)),
     ),
+    problems=("INVALID_PARAMETER", "JOB_NOT_FOUND", "ILLEGAL_STATE", "STORE_UNAVAILABLE"),
+)
+RETRY = Operation(
+    name="retryJob",
+    tag=TAG,
+    summary="Begin a job again",
+    description="One that ended without success, with full budgets and a new deadline: at the stage where it ended "
+    "while the files that it needs there exist, otherwise at the first one. A job that is on its way already is "
+    "answered the same, so a request may be repeated.",
+    path=(JOB,),
+    query=NoQuery,
+    answers=(Answer(202, "It begins again.", (Content(JobDocument, examples={"queued": QUEUED}),), (ETAG,)),),
+    problems=(
+        "INVALID_PARAMETER",
+        "JOB_NOT_FOUND",
+        "ILLEGAL_STATE",
+        "PARENT_NOT_WAITING",
+        "STORE_FULL",
+        "STORE_UNAVAILABLE",
+        "DISK_FULL",
+    ),
+)
+DELETE = Operation(
+    name="deleteJob",
+    tag=TAG,
+    summary="Delete a job",
+    description="With its outputs; it must have ended. Gone with the answer, and the same answer where there is no "
+    "such job any more. Its Idempotency-Key makes no other job.",
+    path=(JOB,),
+    query=NoQuery,
+    answers=(Answer(204, "It is gone."),),
     problems=("INVALID_PARAMETER", "JOB_NOT_FOUND", "ILLEGAL_STATE", "STORE_UNAVAILABLE"),
 )

@@ -8,7 +8,17 @@ from msgspec import Meta
 from actors.kernel.keys import Priority
 from actors.kernel.states import State
 from actors.media.formats import FORMATS
-from actors.media.spec import MOST_NAME_CHARACTERS, MOST_SOURCE_CHARACTERS, MOST_TAG_CHARACTERS, MOST_TAGS
+from actors.media.spec import (
+    MOST_METADATA,
+    MOST_METADATA_CHARACTERS,
+    MOST_METADATA_KEY_CHARACTERS,
+    MOST_NAME_CHARACTERS,
+    MOST_SOURCE_CHARACTERS,
+    MOST_SOURCES,
+    MOST_TAG_CHARACTERS,
+    MOST_TAGS,
+)
+from actors.media.task import OnChildFailure
 from gateway.http.fields import AskedTime, expected
 from gateway.http.queries import PageCursor, PageLimit
 
@@ -25,23 +35,32 @@ Life = Annotated[
 Delay = Annotated[
     float, Meta(ge=0.0, le=LONGEST_LIFE_S), expected(f"a number of seconds from 0 to {LONGEST_LIFE_S:.0f}")
 ]
-# `check_spec` refuses what these two say beyond the type, with codes and words of its own.
-Source = Annotated[
-    str,
-    Meta(
-        description="An http(s) address, or `upload:<id>`.",
-        examples=["https://media.example/talk.mp4", "upload:u00-01k9zq5w8r3v6t2yhx4n7m0pbc"],
-        extra_json_schema={"maxLength": MOST_SOURCE_CHARACTERS},
-    ),
-    expected("a text"),
-]
+# `check_spec` refuses what these say beyond their type, with codes and words of its own.
+Source = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SOURCE_CHARACTERS})]
+Sources = Annotated[tuple[Source, ...], Meta(extra_json_schema={"minItems": 1, "maxItems": MOST_SOURCES})]
 Tag = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MOST_TAG_CHARACTERS})]
+MetadataValue = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_METADATA_CHARACTERS})]
+
+
+AskedTag = Annotated[
+    Annotated[str, Meta(min_length=1, max_length=MOST_TAG_CHARACTERS)] | None,
+    Meta(description="Only of jobs that carry this tag.", examples=["talks"]),
+    expected(f"a tag, which has 1 to {MOST_TAG_CHARACTERS} characters"),
+]
+"""A tag in a query."""
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a client asks for."""
 
-    source: Source
+    source: Annotated[
+        Source | Sources,
+        Meta(
+            description="An http(s) address, or `upload:<id>`; a list makes a batch, with a job for each of them.",
+            examples=["https://media.example/talk.mp4", "upload:u00-01k9zq5w8r3v6t2yhx4n7m0pbc"],
+        ),
+        expected(f"a text, or a list of 1 to {MOST_SOURCES} texts"),
+    ]
     format: Annotated[
         str,
         Meta(description="What to make of it.", examples=["mp3"], extra_json_schema={"enum": list(FORMATS)}),
@@ -66,9 +85,25 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         Meta(description="Words of the client's own.", examples=[["talks"]], extra_json_schema={"maxItems": MOST_TAGS}),
         expected("a list of texts"),
     ] = ()
+    metadata: Annotated[
+        dict[str, MetadataValue],
+        Meta(
+            description="Texts of the client's own, given back with the job.",
+            examples=[{"order": "4711"}],
+            extra_json_schema={
+                "maxProperties": MOST_METADATA,
+                "propertyNames": {"minLength": 1, "maxLength": MOST_METADATA_KEY_CHARACTERS},
+            },
+        ),
+        expected("an object of texts"),
+    ] = {}
     cache: Annotated[Literal["use", "bypass"], Meta(description="Whether a result that was made before will do.")] = (
         "use"
     )
+    on_child_failure: Annotated[
+        OnChildFailure,
+        Meta(description="Of a batch: whether the first of its jobs that fails ends them all (`fail`)."),
+    ] = "go_on"
     priority: Annotated[Priority, Meta(description="Which of the waiting jobs a worker takes more often.")] = "normal"
     deadline_s: Annotated[
         Life | None, Meta(description="How long after its start the job expires; default `kernel.deadline_s`.")
@@ -80,23 +115,22 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     delay_s: Annotated[Delay | None, Meta(description="How many seconds from now to start.")] = None
 
 
-JobBody = Annotated[
-    JobRequest,
-    Meta(
-        extra_json_schema={
-            "not": {
-                "required": ["start_at", "delay_s"],
-                "properties": {"start_at": {"type": "string"}, "delay_s": {"type": "number"}},
-            }
-        }
-    ),
-]
-"""A job starts at a time or after a while."""
+_BOTH_STARTS = {
+    "required": ["start_at", "delay_s"],
+    "properties": {"start_at": {"type": "string"}, "delay_s": {"type": "number"}},
+}
+_NO_BATCH = {"required": ["on_child_failure"], "properties": {"source": {"type": "string"}}}
+JobBody = Annotated[JobRequest, Meta(extra_json_schema={"allOf": [{"not": _BOTH_STARTS}, {"not": _NO_BATCH}]})]
+"""A job starts at a time or after a while, and only a batch has children."""
 
 
 class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of the listing."""
 
     state: Annotated[State | None, Meta(description="Only jobs in this state.")] = None
+    tag: AskedTag = None
+    parent: Annotated[
+        str | None, Meta(description="The jobs of this batch, in their order."), expected("the id of a batch")
+    ] = None
     limit: Annotated[PageLimit, Meta(description="The most jobs of a page.")] = PAGE
     cursor: PageCursor = None

@@ -7,8 +7,9 @@ import msgspec
 
 from actors.version import installed_version
 from gateway.http.problems import ProblemDocument
+from gateway.http.rate import RATE_LIMIT, RATE_LIMIT_POLICY
 from gateway.http.route import Route
-from gateway.openapi.operation import Answer, Content, Parameter
+from gateway.openapi.operation import Answer, Content, Parameter, header
 from gateway.openapi.problems import (
     codes_of,
     content_of,
@@ -16,6 +17,7 @@ from gateway.openapi.problems import (
     example_name,
     example_of,
     headers_of,
+    is_counted,
     meaning_of,
 )
 from gateway.openapi.schemas import Schemas
@@ -37,7 +39,7 @@ TAGS = {
     "Health": "For supervisors, monitoring, and people who read this.",
 }
 _LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
-_REQUEST_ID = {"description": "Names the request in the server's log.", "schema": {"type": "string"}}
+_REQUEST_ID = header("X-Request-Id", "Names the request in the server's log.", example="req-3f9a1c22b07d4e51")
 _KEY = {
     "type": "http",
     "scheme": "bearer",
@@ -69,7 +71,7 @@ def build_document(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"key": _KEY},
-            "headers": {"X-Request-Id": _REQUEST_ID},
+            "headers": _headers((_REQUEST_ID, RATE_LIMIT, RATE_LIMIT_POLICY), schemas),
             "examples": _problem_examples(routes),
             "schemas": dict(sorted(schemas.components.items())),
         },
@@ -118,6 +120,9 @@ def _responses(route: Route, schemas: Schemas, *, head: bool) -> dict[str, Any]:
         response["headers"] |= _headers(headers_of(codes), schemas)
         if not head:
             response.setdefault("content", {}).update(content_of(codes, names))
+    common = {name: {"$ref": f"#/components/headers/{name}"} for name in _common_headers(route)}
+    for response in responses.values():
+        response["headers"] = common | response["headers"]
     return dict(sorted(responses.items()))
 
 
@@ -142,11 +147,15 @@ def _content(content: Content, schemas: Schemas) -> dict[str, Any]:
 
 
 def _headers(headers: Iterable[Parameter], schemas: Schemas) -> dict[str, Any]:
-    described: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    described: dict[str, Any] = {}
     for each in headers:
         known = schemas.of_parameter(each.name, "header", each.type, required=False)
         described[each.name] = {name: known[name] for name in ("description", "example", "schema") if name in known}
     return described
+
+
+def _common_headers(route: Route) -> list[str]:
+    return [each.name for each in (_REQUEST_ID, *((RATE_LIMIT, RATE_LIMIT_POLICY) if is_counted(route) else ()))]
 
 
 def _problem_examples(routes: Iterable[Route]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _parameter(parameter: dict[str, Any]) -> str:
 def _answers(responses: dict[str, Any]) -> Iterator[str]:
     for status, response in responses.items():
         content = response.get("content", {})
-        headers = [name for name in response.get("headers", {}) if name != "X-Request-Id"]
+        headers = [name for name in response.get("headers", {}) if "$ref" not in response["headers"][name]]
         said = "" if set(content) == {_PROBLEM} else text(response["description"])
         with_headers = f" <i>{escape(', '.join(headers))}</i> " if headers else ""
         yield f'<div class="answer"><b>{status}</b> {said} {with_headers}{"".join(_contents_of(content))}</div>'

@@ -9,6 +9,7 @@ import msgspec
 from actors.media.errors import error_table
 from gateway.http.bodies import refused
 from gateway.http.duties import duty_of
+from gateway.http.middleware import UNCOUNTED
 from gateway.http.problems import KINDS, MEDIA_TYPE, OF_EVERY_REQUEST, FieldError, Problem, ProblemDocument, document_of
 from gateway.http.queries import bad_parameter
 from gateway.http.route import Route
@@ -18,6 +19,7 @@ REFUSED = 422
 _REQUEST_ID = "req-3f9a1c22b07d4e51"
 _RETRY_AFTER = header("Retry-After", "After how many seconds to try again.", example="15")
 _HEADERS: dict[str, Parameter] = {
+    "RATE_LIMITED": _RETRY_AFTER,
     "UNAUTHORIZED": header("WWW-Authenticate", "How to prove who asks.", example='Bearer realm="reelway"'),
     "UNSUPPORTED_ENCODING": header("Accept-Encoding", "What a body may be encoded with.", example="identity"),
     "RANGE_NOT_SATISFIABLE": header("Content-Range", "The size of the file.", example="bytes */14400812"),
@@ -30,6 +32,8 @@ def codes_of(route: Route) -> dict[int, list[str]]:
     codes = {*OF_EVERY_REQUEST, *operation.problems}
     if operation.key != "none":
         codes.add("UNAUTHORIZED")
+    if is_counted(route):
+        codes.add("RATE_LIMITED")
     if duty_of(route.path) is not None:
         codes.add("NOT_SERVED_HERE")
     found: defaultdict[int, list[str]] = defaultdict(list)
@@ -37,6 +41,11 @@ def codes_of(route: Route) -> dict[int, list[str]]:
         found[KINDS[code].status].append(code)
     found[REFUSED] += operation.refusals
     return {status: sorted(set(codes)) for status, codes in sorted(found.items()) if codes}
+
+
+def is_counted(route: Route) -> bool:
+    """Whether a request spends something of its key's quota."""
+    return route.operation.key == "needed" and route.path not in UNCOUNTED
 
 
 def every_code(operations: Iterable[Operation]) -> list[str]:

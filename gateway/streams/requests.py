@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.media.spec import MOST_TAG_CHARACTERS
 from gateway.http.fields import expected
+from gateway.jobs.request import AskedTag
 
 PAGE, LONGEST_PAGE = 100, 500
 
@@ -28,11 +28,7 @@ class TimelineQuery(msgspec.Struct, frozen=True, kw_only=True):
 class TagQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The query of a tenant's stream."""
 
-    tag: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=MOST_TAG_CHARACTERS)] | None,
-        Meta(description="Only of jobs that carry this tag.", examples=["talks"]),
-        expected(f"a tag, which has 1 to {MOST_TAG_CHARACTERS} characters"),
-    ] = None
+    tag: AskedTag = None
 
 
 class TenantTimelineQuery(TagQuery, frozen=True, kw_only=True):

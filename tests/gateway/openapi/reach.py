@@ -27,6 +27,7 @@ RAISES: dict[tuple[str, str], set[str]] = {
     ("tags", "learn"): AWAY,
     ("submitter", "submit"): ADMITS | {"BODY_TOO_LARGE"},
     ("submitter", "cancel"): UNKNOWN,
+    ("submitter", "delete"): UNKNOWN,
     ("dead", "page"): AWAY,
     ("dead", "count"): AWAY,
     ("dead", "export"): AWAY,

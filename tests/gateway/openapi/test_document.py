@@ -25,6 +25,7 @@ CANNOT = {
     ("readAllEvents", 204): "a tenant's events have no end",
     ("submitJob", 304): "nothing is compared with If-None-Match",
     ("cancelJob", 304): "nothing is compared with If-None-Match",
+    ("retryJob", 304): "nothing is compared with If-None-Match",
 }
 """What a handler reaches in functions that it shares, and why it cannot end so."""
 
@@ -91,7 +92,8 @@ def test_every_code_is_known_and_every_problem_can_happen() -> None:
         assert set(route.operation.refusals) <= {rule.code for rule in error_table()}
     said = {code for route in ROUTES for code in (*route.operation.problems, *route.operation.within)}
     of_the_server = {
-        "ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_FAILED", "UNAUTHORIZED", "NOT_SERVED_HERE", *OF_EVERY_REQUEST,
+        "ROUTE_NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_FAILED", "UNAUTHORIZED", "NOT_SERVED_HERE", "RATE_LIMITED",
+        *OF_EVERY_REQUEST,
     }  # fmt: skip
     assert said == set(KINDS) - of_the_server
     listed = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
