@@ -7,7 +7,6 @@ import aiohttp
 import msgspec
 import openapi_spec_validator
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
 
 from actors.media.errors import error_table
 from gateway.http.application import ROUTES
@@ -16,10 +15,10 @@ from gateway.http.middleware import OPEN_PATHS
 from gateway.http.problems import KINDS, MEDIA_TYPE, OF_EVERY_REQUEST, type_of
 from gateway.http.route import Route
 from gateway.http.service import GatewayService
-from gateway.openapi.document import TAGS, build_document
+from gateway.openapi.document import TAGS
 from tests.gateway.openapi.reach import reach
+from tests.gateway.openapi.validity import DOCUMENT, errors_of
 
-DOCUMENT = build_document(ROUTES)
 CANNOT = {
     ("submitJob", "JOB_NOT_FOUND"): "the id was made by the call before",
     ("readAllEvents", 204): "a tenant's events have no end",
@@ -166,8 +165,3 @@ def test_every_field_of_a_request_says_what_it_must_be() -> None:
                 assert field.expected, f"{kind.__name__}.{field.name}"
                 count += 1
     assert count > 30
-
-
-def errors_of(schema: dict[str, Any], value: object) -> list[str]:
-    validator = Draft202012Validator({**schema, "components": DOCUMENT["components"]}, format_checker=FormatChecker())
-    return [error.message for error in validator.iter_errors(value)]
