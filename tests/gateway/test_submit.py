@@ -76,6 +76,7 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         ),
         (REQUEST | {"cache": "maybe"}, 422, "INVALID_REQUEST", "/cache", ""),
         (REQUEST | {"priority": "urgent"}, 422, "INVALID_REQUEST", "/priority", ""),
+        (REQUEST | {"priority": "hihg"}, 422, "INVALID_REQUEST", "/priority", "Did you mean `high`?"),
         (REQUEST | {"priorty": "high"}, 422, "INVALID_REQUEST", "/priorty", "Did you mean `priority`?"),
         (REQUEST | {"deadline_s": 0}, 422, "INVALID_REQUEST", "/deadline_s", ""),
         (REQUEST | {"deadline_s": 1e12}, 422, "INVALID_REQUEST", "/deadline_s", ""),

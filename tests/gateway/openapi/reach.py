@@ -105,7 +105,7 @@ def _names(tree: ast.AST) -> Iterator[tuple[str, ...]]:
 
 
 def _resolve(function: Callable[..., Any], name: tuple[str, ...]) -> object:
-    first = function.__globals__.get(name[0])  # type: ignore[attr-defined]
+    first = function.__globals__.get(name[0])
     if len(name) == 1:
         return first
     return getattr(first, name[1], None) if isinstance(first, ModuleType) else None
@@ -125,4 +125,4 @@ def _functions(value: object, found: Reach) -> Iterator[Callable[..., Any]]:
 
 
 def _has_source(function: Callable[..., Any]) -> bool:
-    return function.__code__.co_filename == sys.modules[function.__module__].__file__  # type: ignore[attr-defined]
+    return function.__code__.co_filename == sys.modules[function.__module__].__file__

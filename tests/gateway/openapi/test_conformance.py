@@ -11,9 +11,10 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import (
@@ -89,11 +90,11 @@ def said(process: subprocess.Popen[bytes]) -> Mapping[str, float]:
 
 
 def upload(url: str) -> str:
-    response = requests.post(f"{url}/v1/uploads", data=b"abc", headers={"Authorization": f"Bearer {KEY}"}, timeout=10)
+    response = httpx.post(f"{url}/v1/uploads", content=b"abc", headers={"Authorization": f"Bearer {KEY}"})
     return str(response.json()["id"])
 
 
-def prepare(case: schemathesis.Case) -> None:
+def prepare(case: schemathesis.Case[Any]) -> None:
     """Every other id is one that exists, and nothing waits long."""
     for name, value in case.path_parameters.items():
         known = KNOWN[name]
@@ -102,14 +103,16 @@ def prepare(case: schemathesis.Case) -> None:
             case.path_parameters[name] = known[place]
     if "Prefer" in case.headers:
         case.headers["Prefer"] = "wait=0"
-    if isinstance(case.body, dict) and isinstance(case.body.get("rate"), float | int) and 0.1 <= case.body["rate"] < 50:
-        case.body["rate"] = 50
+    if isinstance(case.body, dict):
+        rate = case.body.get("rate")
+        if isinstance(rate, float | int) and 0.1 <= rate < 50:
+            case.body["rate"] = 50
 
 
-def check(case: schemathesis.Case, url: str) -> None:
+def check(case: schemathesis.Case[Any], url: str) -> None:
     prepare(case)
     response = case.call(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=20)
-    excluded = []
+    excluded: list[Any] = []
     if is_beyond_schemas(response):
         excluded.append(positive_data_acceptance)
     if response.status_code == 413:
@@ -132,7 +135,7 @@ def is_beyond_schemas(response: schemathesis.Response) -> bool:
 
 @DESCRIBED.parametrize()
 @settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_operation_answers_as_described(case: schemathesis.Case, gateway_url: str) -> None:
+def test_every_operation_answers_as_described(case: schemathesis.Case[Any], gateway_url: str) -> None:
     check(case, gateway_url)
 
 
@@ -140,5 +143,5 @@ def test_every_operation_answers_as_described(case: schemathesis.Case, gateway_u
 @pytest.mark.timeout(900)
 @DESCRIBED.parametrize()
 @settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_and_with_many_more_requests(case: schemathesis.Case, gateway_url: str) -> None:
+def test_and_with_many_more_requests(case: schemathesis.Case[Any], gateway_url: str) -> None:
     check(case, gateway_url)
