@@ -7,6 +7,8 @@ from actors.kernel.keys import Partitions
 from actors.kernel.scripts import text
 from actors.kernel.states import TERMINAL, State
 
+_ENDS = tuple(sorted(TERMINAL))
+
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """A job as its hash says, read at one moment. Absent times and bodies are None."""
@@ -94,7 +96,7 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
         listed=fields["listed"] == b"1",
         parent=said("parent"),
         children=number("children"),
-        children_ended={state: number(f"kids_{state}") for state in sorted(TERMINAL)},
+        children_ended={state: number(f"kids_{state}") for state in _ENDS} if "children" in fields else {},
         rev=int(fields["rev"]),
         last_event=text(fields["last_event"]),
         fence=said("fence"),

@@ -68,9 +68,17 @@ class Reaper:
         }
         collector = Collector(client, self._partitions, self._storage, self._settings.storage)
         duties, installation = self._duties(client, collector)
+        sweeps = Sweeps(
+            Keeper(client, self._partitions, self._options),
+            Submitter(client, self._partitions, self._options),
+            self._partitions,
+            collector,
+            self._settings.storage.collect_after_s,
+        )
         repeated: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("reaper-installation", installation.look, min(installation.interval_s, self._options.lease_s)),
             ("reaper-collector", collector.collect, collector.interval_s),
+            ("reaper-sweeps", sweeps.sweep, self._interval_s),
         ]
         self._passes = [
             asyncio.create_task(self._repeat_passes(partition, duties), name=f"reaper-{partition}")
@@ -81,7 +89,6 @@ class Reaper:
     def _duties(self, client: Redis, collector: Collector) -> tuple[Sequence[Duty], Installation]:
         """In the order of a pass: what was lost comes first, while the last answer is fresh."""
         keeper = Keeper(client, self._partitions, self._options)
-        submitter = Submitter(client, self._partitions, self._options)
         reconcile_s = self._settings.reaper.reconcile_s
         lanes = Lanes(self._settings.reaper.rescue_s)
         pauses = PauseCopies(Pauses(client, self._partitions))
@@ -89,7 +96,6 @@ class Reaper:
             Leases(client, keeper, self._partitions, self._watches),
             Delays(keeper),
             Deadlines(keeper, collector),
-            Sweeps(keeper, submitter, collector, self._settings.storage.collect_after_s),
             Repairs(keeper, lanes, self._partitions, reconcile_s),
             pauses,
             IdleConsumers(Consumers(client, self._partitions, self._options), self._partitions, reconcile_s),

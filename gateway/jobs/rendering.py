@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from actors.kernel.states import State, legal
+from actors.kernel.states import TERMINAL, State, legal
 from actors.kernel.views import JobView
 from actors.media.task import BATCH, Result
 from gateway.jobs.documents import (
@@ -116,7 +116,7 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
 
 def _children(view: JobView, asked: int) -> ChildrenDocument:
     """`asked`: how many there will be. A batch that ended has cancelled those that were open."""
-    ended = view.children_ended
+    ended = dict.fromkeys(TERMINAL, 0) | view.children_ended
     still_open = asked - sum(ended.values())
     return ChildrenDocument(
         total=asked,

@@ -1,4 +1,8 @@
-"""What becomes of the files of deleted jobs, and that nothing else goes with them."""
+"""What becomes of the files of deleted jobs, and that nothing else goes with them.
+
+Files are looked at and not folders: a collector that just met one without its manifest may note that in it anew, and
+deletes it with its note when its time has come.
+"""
 
 import asyncio
 from datetime import UTC, datetime
@@ -64,9 +68,9 @@ async def test_a_deleted_job_leaves_no_file_and_takes_none_of_others(world: Worl
     assert (await world.submitter.delete(grants[0].job)).outcome == "ok"
     await world.reap()
     await until_swept(world, world.keys.sweeps)
-    assert not await storage.exists(f"out/{grants[0].job}")
-    assert not await storage.exists(gone)
-    assert not await storage.exists(f"work/{grants[0].job}")
+    assert not await storage.exists(f"{gone}/output.mp3")
+    assert not await storage.exists(f"{gone}/manifest.json")
+    assert not await storage.exists(f"work/{grants[0].job}/{grants[0].fence}/source")
     assert await storage.exists(f"{kept}/output.mp3")
     assert await storage.exists("uploads/u00-01jd0000000000000000000001/data")
     assert [text(job) for job in await world.client.zrange(world.keys.deleted, 0, -1)] == [grants[0].job]
@@ -84,7 +88,7 @@ async def test_what_a_late_worker_publishes_is_swept_as_well(world: World) -> No
     long_ago_ms = 1
     await world.client.zadd(world.keys.deleted, {grant.job: long_ago_ms})
     await until_swept(world, world.keys.deleted)
-    assert not await storage.exists(late)
+    assert not await storage.exists(f"{late}/output.mp3")
 
 
 async def test_storage_that_fails_only_delays(world: World) -> None:
@@ -100,7 +104,7 @@ async def test_storage_that_fails_only_delays(world: World) -> None:
     assert await world.client.smembers(world.keys.sweeps) == {grant.job.encode()}
     await world.reap()
     await until_swept(world, world.keys.sweeps)
-    assert not await LocalStorage(root).exists(folder)
+    assert not await LocalStorage(root).exists(f"{folder}/output.mp3")
 
 
 async def test_the_reaper_goes_on_where_a_client_stopped_asking(world: World) -> None:

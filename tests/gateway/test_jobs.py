@@ -80,13 +80,16 @@ async def test_headers_of_several_lines_are_one(
     ]
     async with api.get(path, headers=headers) as response:
         assert (response.status, response.headers["Preference-Applied"]) == (304, "wait=0")
-    # Of the revisions that it knows, one is the job's: the answer waits for the next.
+    # It knows the first revision and the second, which is the job's: the answer waits for the third.
+    grant = await worker.take("ingest")
+    async with api.get(path) as response:
+        headers[0] = ("If-None-Match", response.headers["ETag"])
     headers[2:] = [("Prefer", "respond-async"), ("Prefer", "wait=20")]
     waiting = asyncio.create_task(api.get(path, headers=headers).__aenter__())
     await eventually(gateway.context.hub.watchers)
-    await worker.take("ingest")
+    await worker.next(grant, "fetch")
     answer = await waiting
-    assert (answer.status, (await answer.json())["state"]) == (200, "running")
+    assert (answer.status, (await answer.json())["stage"]) == (200, "fetch")
     async with api.get(
         f"{path}/events", headers=[("Accept", "text/html"), ("Accept", "text/event-stream")]
     ) as response:

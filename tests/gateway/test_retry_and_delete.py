@@ -130,6 +130,22 @@ async def test_a_deleted_job_is_gone_for_every_reader(
         assert (await response.json())["dead"] == []
 
 
+async def test_a_stream_of_a_deleted_job_is_not_resumed_from_memory(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, open_stream: OpenStream
+) -> None:
+    """The gateway still has its events, for others that come back."""
+    job, _ = await post(api, REQUEST)
+    stream = await open_stream(gateway, job["id"])
+    await worker.run(job["id"])
+    seen = [frame.id for frame in await stream.rest() if frame.id is not None]
+    for cursor, status in ((seen[2], 200), (seen[-1], 204)):
+        assert (await open_stream(gateway, job["id"], cursor)).status == status
+    async with api.delete(f"/v1/jobs/{job['id']}") as response:
+        assert response.status == 204
+    for cursor in (seen[2], seen[-1]):
+        assert (await open_stream(gateway, job["id"], cursor)).status == 404
+
+
 @pytest.mark.parametrize("state", ["queued", "running"])
 async def test_an_unfinished_job_is_not_deleted(api: aiohttp.ClientSession, worker: ScriptedWorker, state: str) -> None:
     job = await end(api, worker, state)
