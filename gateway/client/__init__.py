@@ -1,7 +1,7 @@
 """A typed, asynchronous client of the HTTP interface; docs/client.md shows it. Files by role:
 
-`client` what can be asked · `documents`, `events` what is answered · `errors` what goes wrong · `address` the gateway and
-the key · `transport` one request, tried again with `patience` · `sse`, `place`, `watching` a stream that outlives its
+`client` what can be asked · `documents`, `events` what is answered · `errors` what goes wrong · `address` where, with
+which key · `transport` one request, tried again with `patience` · `sse`, `place`, `watching` a stream that outlives its
 connections · `uploading`, `downloading` files.
 """
 

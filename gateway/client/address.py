@@ -12,15 +12,7 @@ class Address(msgspec.Struct, frozen=True):
     key: str
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            _ = parts.port
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"no address of a gateway: {self.url}")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("the address of a gateway holds neither a user nor a query")
+        check_url(self.url)
         if not (self.key.isascii() and self.key.isprintable() and self.key.strip()):
             raise ValueError("the key is empty, or holds characters that no key has")
 
@@ -30,6 +22,19 @@ class Address(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Address({self.url!r})"
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError for what is no address of a gateway."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("the address of a gateway holds neither a user nor a query")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"no address of a gateway: {url}")
 
 
 def path_on_gateway(url: str) -> str:

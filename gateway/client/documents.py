@@ -75,7 +75,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: str | None = None
     cancel_requested_at: str | None = None
     # Under a name that no field of JSON has, so that no gateway can send it.
-    document: bytes = msgspec.field(default=b"", name="\0document")
+    document: bytes = msgspec.field(default=b"", name=" document")
 
     @property
     def ended(self) -> bool:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+_PASSES = frozenset({408, 429, 502, 503, 504})
+
 
 class GatewayError(Exception):
     """Every error of the client is one of these."""
@@ -45,6 +47,11 @@ class ProblemError(GatewayError):
         self.request_id = problem.request_id
         self.status = status
         self.retry_after_s = retry_after_s
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same request may well be served a little later; the client has tried that already."""
+        return self.status in _PASSES
 
 
 class Unreachable(GatewayError):

@@ -1,6 +1,7 @@
 """One request over HTTP: sent with the key, answered in full or as a typed error, tried again while patience lasts."""
 
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,6 @@ from gateway.client.patience import Lost, Patience
 FIRST_PATIENCE_S = 5.0
 SILENCE_S = 45.0
 """A connection on which nothing moves for so long is half open. A gateway's heartbeats come about every 20 s."""
-TRY_AGAIN = frozenset({408, 429, 502, 503, 504})
 PIECE_BYTES = 1 << 18
 _MOST_REDIRECTS = 3
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
@@ -128,6 +128,8 @@ class Transport:
 def lost(cause: Exception | str) -> Lost:
     """What is told when a connection broke."""
     told = str(cause) or type(cause).__name__
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.os_error.errno:
+        told = f"{cause.host}:{cause.port}: {os.strerror(cause.os_error.errno)}"
     return Lost(Unreachable(f"The gateway cannot be reached: {told}."))
 
 
@@ -156,7 +158,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> GatewayError | Lost:
         problem = Problem(f"HTTP_{response.status}", detail=f"The gateway answered {response.status}.")
     retry_after_s = _retry_after_s(response.headers.get("Retry-After", ""))
     error = ProblemError(problem, response.status, retry_after_s)
-    return Lost(error, retry_after_s) if response.status in TRY_AGAIN else error
+    return Lost(error, retry_after_s) if error.passes else error
 
 
 def _retry_after_s(text: str) -> float:

@@ -1,0 +1,30 @@
+"""Answers of a gateway that is not there: what a foreign, an older or a newer one would send."""
+
+import json
+from typing import Any
+
+JOB = {
+    "id": "j00-1",
+    "state": "queued",
+    "progress": {"percent": 0.0},
+    "source": "https://a.example/b",
+    "format": "mp3",
+    "created_at": "2026-01-01T00:00:00.000Z",
+}
+
+
+def event(kind: str, rev: int, data: object, job: str = "j00-1", epoch: str = "e") -> bytes:
+    """A durable event as a frame."""
+    identity = f"{epoch}.{rev}-0"
+    envelope = json.dumps({"id": identity, "type": kind, "job": job, "rev": rev, "at": "", "data": data})
+    return f"id: {identity}\nevent: {kind}\ndata: {envelope}\n\n".encode()
+
+
+def problem(code: str, **fields: Any) -> bytes:
+    """The body of a refusal."""
+    return json.dumps({"code": code, "title": code.title(), "detail": "what and why", **fields}).encode()
+
+
+STREAM = {"Content_Type": "text/event-stream"}
+END = b'event: end\ndata: {"job":"j00-1","state":"completed"}\n\n'
+PRIME = b"retry: 1\nid: e.0-0\ndata:\n\n"
