@@ -62,7 +62,7 @@ class Download:
         path = path_on_gateway(self._output.url)
         async with self._transport.exchange("GET", path, headers=headers, is_redirected=True) as response:
             self._entity_tag = response.headers.get("ETag", self._entity_tag)
-            if not _continues(response, have_bytes):
+            if have_bytes and not _continues(response, have_bytes):
                 file.seek(0)
                 file.truncate()
             await self._write(file, response)

@@ -8,9 +8,11 @@ import pytest
 from gateway.client import Client
 from gateway.http.service import GatewayService
 from tests.client.wire import Wire
+from tests.command.conftest import reelway
 from tests.gateway.conftest import KEY, gateway, make_settings, start_gateway, worker
+from tests.media_samples import ffmpeg, media_factory
 
-__all__ = ["gateway", "make_settings", "start_gateway", "worker"]
+__all__ = ["ffmpeg", "gateway", "make_settings", "media_factory", "reelway", "start_gateway", "worker"]
 
 MakeClient = Callable[..., Client]
 

@@ -313,9 +313,11 @@ async def test_the_end_without_a_terminal_event(make_client: MakeClient) -> None
     [(200, {"Content_Type": "text/html"}, b"<html>sign in</html>"), (200, STREAM, b"data: " + bytes(1 << 20) * 17)],
 )
 async def test_what_is_no_stream(make_client: MakeClient, status: int, headers: dict[str, str], body: bytes) -> None:
-    with breaking_server(lambda request: request.reply(status, body, **headers)) as url:
-        with pytest.raises(Unreachable, match="no Reelway gateway"):
-            await collect(make_client(url).watch("j00-1"))
+    with (
+        breaking_server(lambda request: request.reply(status, body, **headers)) as url,
+        pytest.raises(Unreachable, match="no Reelway gateway"),
+    ):
+        await collect(make_client(url).watch("j00-1"))
 
 
 async def test_a_gateway_that_stays_away(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
