@@ -66,16 +66,11 @@ class Transport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request and its answer, whose body is read within. Raises Lost, or ProblemError for a refusal."""
         response = await self._send(method, path, body, headers or {}, is_redirected=is_redirected)
-        try:
+        # At its end a connection whose answer was not read in full is closed, and what is still being sent stopped.
+        async with response:
             if response.status >= 300:
                 raise await _refusal(response)
             yield response
-        finally:
-            # Not `release`: of an answer that was not read to its end the connection is of no more use, and a body
-            # that is still being sent is not wanted.
-            if not response.content.at_eof():
-                response.close()
-            await response.__aexit__(None, None, None)
 
     async def _send(
         self, method: str, path: str, body: Any, headers: Mapping[str, str], *, is_redirected: bool

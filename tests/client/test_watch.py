@@ -23,6 +23,8 @@ from tests.gateway.test_process import gateway_process
 
 WHOLE = ["job.started", *["job.stage", "job.started"] * 3, "job.completed"]
 AT_ONCE = 16
+WATCHERS = 130
+"""More than the connections that the HTTP library allows by itself."""
 
 
 def durable(events: Iterable[Event]) -> list[str]:
@@ -107,6 +109,18 @@ async def test_a_gateway_that_is_killed_and_started_again(
     assert [one.type for one in seen].count("snapshot") == 1
     assert isinstance(seen[-1].data, Failed)
     assert seen[-1].data.error.code == "NOT_MEDIA"
+
+
+async def test_many_watchers_of_one_client(client: Client, worker: ScriptedWorker) -> None:
+    jobs = [await worker.submit() for _ in range(WATCHERS)]
+    seen: list[list[Event]] = [[] for _ in jobs]
+    watchers = [asyncio.create_task(collect(client.watch(job), into)) for job, into in zip(jobs, seen, strict=True)]
+    for events in seen:
+        await until(events, "snapshot")
+    for job in jobs:
+        await worker.submitter.cancel(job, "test")
+    await asyncio.wait_for(asyncio.gather(*watchers), 20)
+    assert {tuple(durable(events)) for events in seen} == {("job.cancelled",)}
 
 
 async def test_a_gap_is_told_as_an_event(

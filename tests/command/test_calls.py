@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 from actors.settings import Settings
 from gateway.client import transport
-from gateway.client.documents import Output
+from gateway.client.documents import Job, Output
 from gateway.command.calls import Calls
 from gateway.command.connection import Connection
 from gateway.command.conversion import save
@@ -96,67 +95,53 @@ def test_an_absent_gateway_is_told_after_a_short_while(tmp_path: Path, monkeypat
     assert (told.value.code, told.value.exit_code) == ("GATEWAY_UNREACHABLE", ExitCode.UNREACHABLE)
 
 
-class _Held:
-    """A gateway that answers the first request when it is let."""
+async def _interrupted(calls: Calls, number: signal.Signals, told: list[str]) -> None:
+    """The signal comes while the loop itself runs, and not this task."""
+    await calls.client.job("j00-1")
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        told.append("ended in order")
 
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.released = threading.Event()
 
-    def answer(self, request: Request) -> None:
-        if not self.asked.is_set():
-            self.asked.set()
-            self.released.wait(20)
-        request.reply(200, json.dumps(_JOB).encode())
-
-    @contextmanager
-    def signalled(self, number: signal.Signals) -> Iterator[None]:
-        """While the first request waits for its answer, a signal comes; then the answer."""
-
-        def send() -> None:
-            assert self.asked.wait(20)
-            os.kill(os.getpid(), number)
-            self.released.set()
-
-        thread = threading.Thread(target=send)
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
+def _answer(request: Request) -> None:
+    request.reply(200, json.dumps(_JOB).encode())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_call_and_the_next_one_works(tmp_path: Path, number: signal.Signals) -> None:
-    held = _Held()
-    with _calls(held.answer, tmp_path) as calls, Interrupts():
+    told: list[str] = []
+    with _calls(_answer, tmp_path) as calls, Interrupts():
         handler = signal.getsignal(number)
-        with held.signalled(number), pytest.raises(KeyboardInterrupt):
-            calls.run(_asked_for_ever(calls))
+        with pytest.raises(KeyboardInterrupt):
+            calls.run(_interrupted(calls, number, told))
+        assert told == ["ended in order"]
         assert signal.getsignal(number) == handler
         assert calls.run(calls.client.cancel("j00-1")).id == "j00-1"
 
 
-async def _asked_for_ever(calls: Calls) -> None:
-    await calls.client.job("j00-1")
-    await asyncio.Event().wait()
-
-
 def test_ctrl_c_without_a_handler_of_ours(tmp_path: Path) -> None:
-    held = _Held()
-    with _calls(held.answer, tmp_path) as calls:
-        with held.signalled(signal.SIGINT), pytest.raises(KeyboardInterrupt):
-            calls.run(_asked_for_ever(calls))
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    told: list[str] = []
+    with _calls(_answer, tmp_path) as calls:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        with pytest.raises(KeyboardInterrupt):
+            calls.run(_interrupted(calls, signal.SIGINT, told))
+        assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+        assert told == ["ended in order"]
 
 
 def test_a_step_that_is_held_is_known_to_have_happened(tmp_path: Path) -> None:
-    held = _Held()
-    jobs = []
+    """The signal comes while the gateway is at it."""
+    jobs: list[Job] = []
+
+    def answer(request: Request) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        _answer(request)
+
     with (
-        _calls(held.answer, tmp_path) as calls,
+        _calls(answer, tmp_path) as calls,
         Interrupts() as interrupts,
-        held.signalled(signal.SIGINT),
         pytest.raises(KeyboardInterrupt),
         interrupts.held(),
     ):
