@@ -44,7 +44,9 @@ class Calls:
         except CancelledError:
             raise KeyboardInterrupt from None
         except GatewayError as error:
-            raise failure_of(error) from error
+            if not interrupted:
+                raise failure_of(error) from error
+            raise KeyboardInterrupt from None
         if interrupted:
             raise KeyboardInterrupt
         return answer
