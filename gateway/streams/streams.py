@@ -6,7 +6,7 @@ import random
 import structlog
 
 from gateway.http.metrics import GatewayMetrics
-from gateway.streams.connection import JobStream
+from gateway.streams.connection import Connection
 
 LOOK_S = 0.25
 TICK_S = 1.0
@@ -17,13 +17,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The open streams. One clock serves them all, so a stream costs no timer of its own."""
+    """The open connections. One clock serves them all, so a connection costs no timer of its own."""
 
     def __init__(self, most: int, metrics: GatewayMetrics, *, tick_s: float = TICK_S) -> None:
         self._most = most
         self._metrics = metrics
         self._tick_s = tick_s
-        self._open: dict[JobStream, None] = {}
+        self._open: dict[Connection, None] = {}
+        self._spread_ms = 0
+        """Over how long clients come back that are asked to. Written by `drain`."""
         self.draining = False
         """No new stream is begun; the open ones have been told to come back."""
 
@@ -35,15 +37,16 @@ class Streams:
         """Whether a further stream must be turned away."""
         return self.draining or len(self._open) >= self._most
 
-    def add(self, stream: JobStream) -> None:
+    def add(self, stream: Connection) -> None:
         """A stream begins."""
         self._open[stream] = None
-        self._metrics.streams.labels("sse").set(len(self._open))
+        self._metrics.streams.labels(stream.wire.transport).inc()
 
-    def remove(self, stream: JobStream) -> None:
+    def remove(self, stream: Connection) -> None:
         """A stream has ended."""
-        self._open.pop(stream, None)
-        self._metrics.streams.labels("sse").set(len(self._open))
+        if stream in self._open:
+            del self._open[stream]
+            self._metrics.streams.labels(stream.wire.transport).dec()
         if stream.slow:
             self._metrics.slow_disconnects.inc()
 
@@ -51,12 +54,13 @@ class Streams:
         """When a client shall come back: at random, since an EventSource adds no jitter of its own."""
         if not self.draining:
             return random.randint(2000, 6000)
-        spread_ms = min(LONGEST_SPREAD_MS, SPREAD_MS_PER_STREAM * len(self._open))
-        return random.randint(500, 1000 + spread_ms)
+        return random.randint(500, 1000 + self._spread_ms)
 
     def drain(self) -> None:
         """Asks every client to come back, which ends all streams."""
         self.draining = True
+        # Of those that were open then: the last to be told must not come back sooner because the first have gone.
+        self._spread_ms = min(LONGEST_SPREAD_MS, SPREAD_MS_PER_STREAM * len(self._open))
         for stream in tuple(self._open):
             stream.leave("draining")
 
@@ -77,5 +81,5 @@ class Streams:
                     if ticks:
                         stream.tick(now_s)
                 except Exception:  # noqa: BLE001 - one broken stream must not stop the clock of the others
-                    _log.exception("stream.failed", job=stream.job)
+                    _log.exception("stream.failed", transport=stream.wire.transport)
                     stream.abort()
