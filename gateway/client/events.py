@@ -109,8 +109,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event. `id` and `rev` are set on durable ones, which are told once each and without a gap.
 
     `snapshot` and `resync` carry what is watched as it stands: the `Job`, or of a tenant's jobs the newest as a
-    `JobPage`. After a `resync` something was missed, and `rev` may be lower than before. `document` is the event as it
-    came, one line of JSON.
+    `JobPage`, then without `job` and `rev` of their own. After a `resync` something was missed, and `rev` may be lower
+    than before. `document` is the event as it came, one line of JSON.
     """
 
     type: str
@@ -130,8 +130,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class _Envelope(msgspec.Struct, frozen=True):
     id: str | None = None
     type: str = ""
-    job: str = ""
-    rev: int = 0
+    job: str | None = None
+    rev: int | None = None
     at: str = ""
     data: msgspec.Raw = msgspec.Raw(b"")
 
@@ -160,8 +160,8 @@ def read_event(
     return Event(
         type=kind,
         id=envelope.id or identity,
-        job=envelope.job,
-        rev=envelope.rev,
+        job=envelope.job or "",
+        rev=envelope.rev or 0,
         at=envelope.at,
         data=_read(data, read) if data else _read(document, _object.decode),
         document=bytes(document),

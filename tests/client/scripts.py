@@ -13,10 +13,12 @@ JOB = {
 }
 
 
-def event(kind: str, rev: int, data: object, job: str = "j00-1", epoch: str = "e") -> bytes:
-    """A durable event as a frame."""
-    identity = f"{epoch}.{rev}-0"
-    envelope = json.dumps({"id": identity, "type": kind, "job": job, "rev": rev, "at": "", "data": data})
+def event(kind: str, number: int, data: object, **fields: object) -> bytes:
+    """A durable event as a frame. `number` is its revision, and makes its id."""
+    identity = f"e.{number}-0"
+    envelope = json.dumps(
+        {"id": identity, "type": kind, "job": "j00-1", "rev": number, "at": "", "data": data, **fields}
+    )
     return f"id: {identity}\nevent: {kind}\ndata: {envelope}\n\n".encode()
 
 

@@ -279,13 +279,14 @@ async def test_what_is_not_known_passes(make_client: MakeClient) -> None:
 async def test_all_jobs_of_a_tenant(make_client: MakeClient) -> None:
     asked: list[tuple[str, str | None]] = []
     page = {"jobs": [JOB], "next": "more"}
+    whole = {"job": None, "rev": None}
 
     def answer(request: Request) -> None:
         asked.append((request.path, request.headers["Last-Event-ID"]))
         if len(asked) == 1:
-            body = PRIME + event("snapshot", 1, page, job="") + event("job.completed", 2, {"outputs": []}, job="j00-1")
+            body = PRIME + event("snapshot", 1, page, **whole) + event("job.completed", 2, {"outputs": []}, job="j00-1")
         elif len(asked) == 2:
-            body = event("job.started", 3, {"stage": "ingest"}, job="j00-2") + event("resync", 5, page, job="")
+            body = event("job.started", 3, {"stage": "ingest"}, job="j00-2") + event("resync", 5, page, **whole)
         else:
             body = event("job.failed", 6, {"error": {"code": "NOT_MEDIA"}}, job="j00-2")
         request.reply(200, body, **STREAM)
@@ -306,6 +307,56 @@ async def test_all_jobs_of_a_tenant(make_client: MakeClient) -> None:
     ]
     path = "/v1/events?tag=tall+%26+wide"
     assert asked == [(path, None), (path, "e.2-0"), (path, "e.5-0")]
+
+
+async def test_a_tenants_jobs_at_a_real_gateway(
+    start_gateway: StartGateway, make_client: MakeClient, worker: ScriptedWorker, redis_client: redis.asyncio.Redis
+) -> None:
+    """Across cuts, and a feed that has lost what was seen last."""
+    gateway = await start_gateway(gateway__ring_events=0)
+    seen: list[Event] = []
+    tagged: list[Event] = []
+    async with Wire(gateway.port) as wire:
+        client = make_client(wire.url)
+        before = await worker.submit()
+        watchers = [
+            asyncio.create_task(collect(client.watch_tenant(), seen)),
+            asyncio.create_task(collect(client.watch_tenant("a & b"), tagged)),
+        ]
+        await until(seen, "snapshot")
+        await until(tagged, "snapshot")
+        jobs = [(await client.submit("https://a.example/b", "mp3", tags=["a & b"])).id for _ in range(3)]
+        for job in jobs:
+            wire.cut()
+            await worker.submitter.cancel(job, "test")
+        async with asyncio.timeout(10):
+            while [one.type for one in tagged].count("job.cancelled") < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        wire.cut()
+        await redis_client.delete(worker.partitions.keys("00").feed)
+        await until(seen, "resync")
+        await worker.submitter.cancel(before, "test")
+        async with asyncio.timeout(10):
+            while not any(_tells_the_end_of(one, before) for one in seen):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.wait(watchers)
+    assert isinstance(seen[0].data, JobPage)
+    assert ([job.id for job in seen[0].data.jobs], seen[0].job, seen[0].rev) == ([before], "", 0)
+    begun = [one for one in tagged[: next((n for n, one in enumerate(tagged) if one.type == "resync"), None)] if one.id]
+    told = [(one.type, one.job) for one in begun if one.type.startswith("job.")]
+    assert sorted(told) == sorted([(kind, job) for job in jobs for kind in ("job.queued", "job.cancelled")])
+    resync = next(one for one in seen if one.type == "resync")
+    assert isinstance(resync.data, JobPage)
+    assert [job.id for job in resync.data.jobs] == [*jobs[::-1], before]
+
+
+def _tells_the_end_of(one: Event, job: str) -> bool:
+    """By an event, or, where the gateway found that the feed had begun anew only then, by another resync."""
+    if isinstance(one.data, JobPage):
+        return any(known.id == job and known.ended for known in one.data.jobs)
+    return one.job == job and one.terminal
 
 
 async def test_the_end_without_a_terminal_event(make_client: MakeClient) -> None:
