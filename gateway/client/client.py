@@ -3,7 +3,7 @@
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -55,21 +55,24 @@ class Client:
 
     async def submit(
         self,
-        source: str,
+        source: str | Sequence[str],
         format: str,  # noqa: A002  # the API's word
         *,
         quality: str | None = None,
         name: str | None = None,
-        tags: Iterable[str] = (),
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, str] | None = None,
         priority: str | None = None,
         deadline_s: float | None = None,
         start_at: datetime | str | None = None,
         delay_s: float | None = None,
         cache: str | None = None,
+        on_child_failure: str | None = None,
         idempotency_key: str | None = None,
         **fields: Any,
     ) -> Job:
-        """The accepted job. `source` is an address or an `Upload.source`; docs/api.md describes the rest.
+        """The accepted job. `source` is an address or an `Upload.source`; several of them make a batch. docs/api.md
+        describes the rest.
 
         Under one `idempotency_key` the same request gives the same job, however often it is sent; one is drawn where
         none is given, so that a retry after a lost answer makes no second job. `fields` is for what a newer gateway
@@ -80,12 +83,14 @@ class Client:
             "format": format,
             "quality": quality,
             "name": name,
-            "tags": list(tags) or None,
+            "tags": tags or None,
+            "metadata": metadata,
             "priority": priority,
             "deadline_s": deadline_s,
             "start_at": start_at,
             "delay_s": delay_s,
             "cache": cache,
+            "on_child_failure": on_child_failure,
             **fields,
         }
         body = msgspec.json.encode({name: value for name, value in asked.items() if value is not None})
@@ -97,18 +102,26 @@ class Client:
         return _read(await self._transport.ask("GET", _path_of(job)), read_job)
 
     async def page(
-        self, *, state: str | None = None, tag: str | None = None, limit: int | None = None, cursor: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        tag: str | None = None,
+        parent: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
     ) -> JobPage:
-        """One page of jobs, newest first; `cursor` is the `next` of the page before."""
-        asked = {"state": state, "tag": tag, "limit": limit, "cursor": cursor}
+        """One page of jobs, newest first, or of a batch's in their order; `cursor` is the `next` of the page before."""
+        asked = {"state": state, "tag": tag, "parent": parent, "limit": limit, "cursor": cursor}
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         return _read(await self._transport.ask("GET", f"/v1/jobs?{query}"), read_page)
 
-    async def jobs(self, *, state: str | None = None, tag: str | None = None) -> AsyncIterator[Job]:
-        """All jobs, newest first, read page by page."""
+    async def jobs(
+        self, *, state: str | None = None, tag: str | None = None, parent: str | None = None
+    ) -> AsyncIterator[Job]:
+        """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = await self.page(state=state, tag=tag, cursor=cursor)
+            page = await self.page(state=state, tag=tag, parent=parent, cursor=cursor)
             for job in page.jobs:
                 yield job
             cursor = page.next

@@ -55,20 +55,37 @@ class Output(msgspec.Struct, frozen=True):
     height: int | None = None
 
 
+class Children(msgspec.Struct, frozen=True):
+    """How the jobs of a batch stand. Each counts once."""
+
+    total: int = 0
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. Times are RFC 3339; `document` is the answer it was read from, byte for byte."""
+    """A job. Times are RFC 3339; `document` is the answer it was read from, byte for byte.
+
+    `source` is None for a batch, and `children` for everything else; the jobs of a batch name it as their `parent`.
+    """
 
     id: str
     state: str
     stage: str | None = None
     progress: Progress = Progress()
     reason: Reason | None = None
-    source: str = ""
+    source: str | None = None
     format: str = ""
     quality: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
     outputs: tuple[Output, ...] = ()
     error: Failure | None = None
+    parent: str | None = None
+    children: Children | None = None
     created_at: str = ""
     updated_at: str = ""
     expires_at: str | None = None

@@ -27,15 +27,22 @@ class Parser:
     """One connection's frames. What a cut leaves behind is never shown, and moves no cursor."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._at_beginning = True
         self._frame = Frame()
         self._size_bytes = 0
 
     def feed(self, piece: bytes) -> Iterator[Frame]:
         """The frames that end within `piece`. Raises FrameTooLarge."""
-        *lines, self._rest = _LINE_END.split(self._rest + piece)
+        may_end = self._rest.endswith(b"\r") or b"\n" in piece or b"\r" in piece
+        self._rest += piece
         self._size_bytes += len(piece)
+        if self._size_bytes > MOST_FRAME_BYTES:
+            raise FrameTooLarge
+        if not may_end:
+            return
+        *lines, rest = _LINE_END.split(bytes(self._rest))
+        self._rest = bytearray(rest)
         for line in lines:
             if self._at_beginning:
                 self._at_beginning = False
@@ -45,8 +52,6 @@ class Parser:
                 continue
             frame, self._frame, self._size_bytes = self._frame, Frame(), len(self._rest)
             yield frame
-        if self._size_bytes > MOST_FRAME_BYTES:
-            raise FrameTooLarge
 
     def _read(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -25,7 +25,7 @@ class StageView:
 
     def job(self, job: Job) -> None:
         """A snapshot."""
-        self._spans = spans_for(upload=job.source.startswith(UPLOAD_PREFIX))
+        self._spans = spans_for(upload=(job.source or "").startswith(UPLOAD_PREFIX))
         if job.ended:
             self.end(completed=job.state == "completed")
         elif job.stage is not None:

@@ -48,7 +48,7 @@ def _read(calls: Calls, state: str | None, limit: int) -> list[Job]:
 def _line(job: Job) -> str:
     what = f"{job.state} {job.stage or ''} {job.progress.percent:.0f} %" if job.state == "running" else job.state
     why = job.error.code if job.error else job.reason.code if job.reason else ""
-    return f"{job.id}  {job.created_at}  {what:<24} {job.format:<5} {why:<18} {job.source}".rstrip()
+    return f"{job.id}  {job.created_at}  {what:<24} {job.format:<5} {why:<18} {job.source or 'batch'}".rstrip()
 
 
 def _positive(text: str) -> int:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from tests.command.breaking_server import Request
+
 JOB = {
     "id": "j00-1",
     "state": "queued",
@@ -27,6 +29,10 @@ def problem(code: str, **fields: Any) -> bytes:
     return json.dumps({"code": code, "title": code.title(), "detail": "what and why", **fields}).encode()
 
 
-STREAM = {"Content_Type": "text/event-stream"}
 END = b'event: end\ndata: {"job":"j00-1","state":"completed"}\n\n'
 PRIME = b"retry: 1\nid: e.0-0\ndata:\n\n"
+
+
+def stream(request: Request, body: bytes) -> None:
+    """Answer with frames, and end."""
+    request.reply(200, body, Content_Type="text/event-stream")

@@ -1,6 +1,7 @@
 """A task that is cancelled, wherever it waits, leaves no connection behind; an iterator that is closed neither."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -74,9 +75,11 @@ async def test_a_cancelled_task_leaves_no_connection(
     for turns in range(24):
         await cancelled(Plan(dead_after_bytes=0), None, turns)
     for size in PLACES.get(name, (0, 60)):
-        await cancelled(
-            Plan(dead_after_bytes=size), lambda wire, size=size: bool(wire.sent) and len(wire.received) >= size
-        )
+        await cancelled(Plan(dead_after_bytes=size), functools.partial(_has_gone_dead, size))
+
+
+def _has_gone_dead(size: int, wire: Wire) -> bool:
+    return bool(wire.sent) and len(wire.received) >= size
 
 
 async def _accept_all(wire: Wire) -> None:

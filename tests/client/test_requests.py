@@ -1,6 +1,7 @@
 """Requests: tried again without harm, refused with a type, and never with the key where it does not belong."""
 
 import asyncio
+import functools
 import json
 import logging
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from gateway.client import Client, GatewayError, Job, Output, ProblemError, Unreachable, transport
 from gateway.client.address import Address, path_on_gateway
+from gateway.client.documents import Children
 from gateway.http.service import GatewayService
 from tests.client.conftest import MakeClient
 from tests.client.scripts import JOB, problem
@@ -147,12 +149,11 @@ async def test_a_gateway_that_is_not_there(make_client: MakeClient, monkeypatch:
 
 
 async def test_what_answers_is_no_gateway(make_client: MakeClient) -> None:
-    for body in (b"<html>", b"{}", b'{"jobs": 7}'):
-        with (
-            breaking_server(lambda request, body=body: request.reply(200, body)) as url,
-            pytest.raises(Unreachable, match="no Reelway gateway"),
-        ):
-            await make_client(url).page()
+    bodies = [b"<html>", b"{}", b'{"jobs": 7}']
+    with breaking_server(lambda request: request.reply(200, bodies.pop(0))) as url:
+        while bodies:
+            with pytest.raises(Unreachable, match="no Reelway gateway"):
+                await make_client(url).page()
 
 
 async def test_a_gateway_that_moves(gateway: GatewayService, wire: Wire) -> None:
@@ -177,19 +178,22 @@ async def test_routes_of_other_gateways(make_client: MakeClient) -> None:
         asked.append((request.command, request.path, request.rfile.read(int(request.headers.get("Content-Length", 0)))))
         request.reply(204 if request.command == "DELETE" else 202, b"" if request.command == "DELETE" else body)
 
-    body = json.dumps({"id": "j00-1", "state": "napping", "new": 1, "outputs": [{
+    body = json.dumps({"id": "j00-1", "state": "napping", "new": 1, "source": None, "children": {"total": 2, "open": 1}, "outputs": [{
         "name": "a", "size_bytes": 1, "sha256": "0", "url": "/a", "chapters": [1],
     }]}).encode()  # fmt: skip
     with breaking_server(answer) as url:
         client = make_client(f"{url}/below/")
         job = await client.retry("j00-1")
         await client.delete("j00/1")
-        await client.submit(SOURCE, "mp3", metadata={"a": "b"})
-    assert (job.state, job.source, job.outputs) == ("napping", "", (Output("a", 1, "0", "/a"),))
+        await client.submit([SOURCE, SOURCE], "mp3", metadata={"a": "b"}, colour="red")
+    assert (job.state, job.source, job.outputs) == ("napping", None, (Output("a", 1, "0", "/a"),))
+    assert (job.children, job.parent, job.metadata) == (Children(total=2, open=1), None, {})
     assert [(method, path) for method, path, _ in asked] == [
         ("POST", "/below/v1/jobs/j00-1/retry"), ("DELETE", "/below/v1/jobs/j00%2F1"), ("POST", "/below/v1/jobs"),
     ]  # fmt: skip
-    assert json.loads(asked[2][2]) == {"source": SOURCE, "format": "mp3", "metadata": {"a": "b"}}
+    assert json.loads(asked[2][2]) == {
+        "source": [SOURCE, SOURCE], "format": "mp3", "metadata": {"a": "b"}, "colour": "red",
+    }  # fmt: skip
 
 
 async def test_the_key_is_told_to_nobody(
@@ -217,9 +221,8 @@ async def test_the_key_is_told_to_nobody(
     await wired.submit(SOURCE, "mp3")
     await fails(wired.job("j00-1"))
     await fails(make_client("http://127.0.0.1:1").page())
-    broken: list[bytes] = [b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"nonsense\r\n\r\n", b"HTTP/1.1 200"]
-    for head in broken:
-        with breaking_server(lambda request, head=head: request.wfile.write(head)) as url:
+    for head in (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"nonsense\r\n\r\n", b"HTTP/1.1 200"):
+        with breaking_server(functools.partial(_say, head)) as url:
             await fails(make_client(url, patience_s=0.1).page())
     with breaking_server(lambda request: request.reply(302, b"", Location="http://elsewhere.example/")) as url:
         await fails(make_client(url).page())
@@ -232,6 +235,10 @@ async def test_the_key_is_told_to_nobody(
     for request in wire.sent.split(b"\r\n\r\n"):
         lines = [line for line in request.split(b"\r\n") if KEY.encode() in line]
         assert all(line == b"Authorization: Bearer " + KEY.encode() for line in lines)
+
+
+def _say(head: bytes, request: Request) -> None:
+    request.wfile.write(head)
 
 
 @pytest.mark.parametrize(

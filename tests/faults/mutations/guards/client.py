@@ -3,7 +3,9 @@
 from tests.faults.mutations.mutation import Mutation
 
 TRANSPORT, WATCHING, PLACE = (f"gateway/client/{name}.py" for name in ("transport", "watching", "place"))
-WATCH, REQUESTS, FILES = (f"tests/client/test_{name}.py" for name in ("watch", "requests", "files"))
+WATCH, FOREIGN, REQUESTS, FILES = (
+    f"tests/client/test_{name}.py" for name in ("watch", "foreign_streams", "requests", "files")
+)
 
 MUTATIONS = (
     Mutation(
@@ -36,7 +38,7 @@ MUTATIONS = (
         file=WATCHING,
         old="        return headers | ",
         new="        return headers or ",
-        tests=(f"{WATCH}::test_coming_back_when_asked_to",),
+        tests=(f"{FOREIGN}::test_coming_back_when_asked_to",),
     ),
     Mutation(
         name="client-comes-back-when-asked-to",
@@ -44,7 +46,7 @@ MUTATIONS = (
         file=WATCHING,
         old="pause(failure, self._retry_s)",
         new="pause(failure)",
-        tests=(f"{WATCH}::test_coming_back_when_asked_to",),
+        tests=(f"{FOREIGN}::test_coming_back_when_asked_to",),
     ),
     Mutation(
         name="client-tells-once",
@@ -53,7 +55,7 @@ MUTATIONS = (
         old="        if self._told is not None and (identity == self._told or _is_before(identity, self._told)):\n"
         "            return False\n",
         new="",
-        tests=(f"{WATCH}::test_nothing_is_told_twice_whatever_the_gateway_repeats",),
+        tests=(f"{FOREIGN}::test_nothing_is_told_twice_whatever_the_gateway_repeats",),
     ),
     Mutation(
         name="client-counts-anew-after-resync",
@@ -61,7 +63,7 @@ MUTATIONS = (
         file=PLACE,
         old="        self._told, self._contained = None, identity\n",
         new="        self._contained = identity\n",
-        tests=(f"{WATCH}::test_what_counts_anew_after_a_resync",),
+        tests=(f"{FOREIGN}::test_what_counts_anew_after_a_resync",),
     ),
     Mutation(
         name="client-knows-what-a-snapshot-holds",
@@ -70,7 +72,7 @@ MUTATIONS = (
         old="        if self._contained is not None and _is_before(identity, self._contained):\n"
         "            return False\n",
         new="",
-        tests=(f"{WATCH}::test_what_counts_anew_after_a_resync",),
+        tests=(f"{FOREIGN}::test_what_counts_anew_after_a_resync",),
     ),
     Mutation(
         name="client-draws-a-key",
