@@ -217,7 +217,7 @@ class Client:
     async def stream(self, path: str, *, parameters: Mapping[str, str] | None = None) -> AsyncGenerator[bytes, None]:
         """The same for a long answer, in pieces. Raises Unreachable when it breaks off in its middle."""
         query = f"?{urlencode(parameters)}" if parameters else ""
-        patience = self._transport.patience()
+        patience = await self._transport.patience()
         while True:
             begun = False
             try:

@@ -41,7 +41,7 @@ class Download:
         raise OutputDamaged(f"{self._output.name} arrived twice with another size or digest than its job says.")
 
     async def _fill(self, file: BinaryIO) -> None:
-        patience = self._transport.patience()
+        patience = await self._transport.patience()
         while (have_bytes := file.tell()) < self._output.size_bytes:
             try:
                 await self._append(file, have_bytes)

@@ -36,15 +36,16 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._met = False
 
-    def patience(self) -> Patience:
-        """How long to try what is begun now."""
+    async def patience(self) -> Patience:
+        """How long to try what is begun now. A gateway that has to start first is waited for before that."""
+        await self._found()
         return Patience(lambda: self._patience_s if self._met else min(FIRST_PATIENCE_S, self._patience_s))
 
     async def ask(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
         """The body of the answer to a request that is safe to repeat. Raises ProblemError or Unreachable."""
-        patience = self.patience()
+        patience = await self.patience()
         while True:
             try:
                 async with self.exchange(method, path, body=body, headers=headers) as response:
@@ -65,35 +66,44 @@ class Transport:
         is_redirected: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request and its answer, whose body is read within. Raises Lost, or ProblemError for a refusal."""
-        response = await self._send(method, path, body, headers or {}, is_redirected=is_redirected)
-        # At its end a connection whose answer was not read in full is closed, and what is still being sent stopped.
-        async with response:
-            if response.status >= 300:
-                raise await _refusal(response)
-            yield response
+        try:
+            response = await self._send(method, path, body, headers or {}, is_redirected=is_redirected)
+            # At its end a connection whose answer was not read in full is closed, and what is still being sent stopped.
+            async with response:
+                if response.status >= 300:
+                    raise await _refusal(response)
+                yield response
+        except Lost:
+            self._address = None
+            raise
 
     async def _send(
         self, method: str, path: str, body: Any, headers: Mapping[str, str], *, is_redirected: bool
     ) -> aiohttp.ClientResponse:
-        if self._address is None:
-            self._address = await self._where()
-        sent = {"Authorization": f"Bearer {self._address.key}", "Accept": "application/json", **headers}
+        address = await self._found()
+        sent = {"Authorization": f"Bearer {address.key}", "Accept": "application/json", **headers}
         try:
             # To another host the library takes the key off a request that is redirected.
             response = await self._opened().request(
                 method,
-                URL(self._address.of(path), encoded=True),
+                URL(address.of(path), encoded=True),
                 data=body,
                 headers=sent,
                 allow_redirects=is_redirected,
                 max_redirects=_MOST_REDIRECTS,
             )
         except _BROKEN as error:
-            failure = self._lost(error)
+            # A certificate does not become good by waiting.
+            failure = lost(error).outcome if isinstance(error, aiohttp.ClientSSLError) else lost(error)
         else:
             self._met = True
             return response
         raise failure
+
+    async def _found(self) -> Address:
+        if self._address is None:
+            self._address = await self._where()
+        return self._address
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -106,12 +116,6 @@ class Transport:
                 read_bufsize=PIECE_BYTES,
             )
         return self._session
-
-    def _lost(self, error: Exception) -> Exception:
-        self._address = None
-        failure = lost(error)
-        # A certificate does not become good by waiting.
-        return failure.outcome if isinstance(error, aiohttp.ClientSSLError) else failure
 
     async def close(self) -> None:
         """End every connection."""

@@ -19,7 +19,7 @@ async def upload(transport: Transport, source: Path | bytes, name: str, moved: M
     """`POST /v1/uploads`: its answer. Raises ProblemError, Unreachable, SourceChanged, or OSError while reading."""
     # A file's name may be any bytes; what is no text travels as question marks.
     path = f"/v1/uploads?{urlencode({'name': name.encode('utf-8', 'replace').decode()})}"
-    patience = transport.patience()
+    patience = await transport.patience()
     while True:
         try:
             with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:

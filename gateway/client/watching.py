@@ -31,7 +31,7 @@ class Watching:
 
     async def events(self, *, heartbeats: bool) -> AsyncGenerator[Event, None]:
         """To the end. Raises ProblemError, or Unreachable when nothing arrives for as long as patience lasts."""
-        patience = self._transport.patience()
+        patience = await self._transport.patience()
         while True:
             try:
                 async with self._transport.exchange("GET", self._path, headers=self._headers()) as response:

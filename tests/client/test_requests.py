@@ -178,9 +178,12 @@ async def test_routes_of_other_gateways(make_client: MakeClient) -> None:
         asked.append((request.command, request.path, request.rfile.read(int(request.headers.get("Content-Length", 0)))))
         request.reply(204 if request.command == "DELETE" else 202, b"" if request.command == "DELETE" else body)
 
-    body = json.dumps({"id": "j00-1", "state": "napping", "new": 1, "source": None, "children": {"total": 2, "open": 1}, "outputs": [{
-        "name": "a", "size_bytes": 1, "sha256": "0", "url": "/a", "chapters": [1],
-    }]}).encode()  # fmt: skip
+    output = {"name": "a", "size_bytes": 1, "sha256": "0", "url": "/a", "chapters": [1]}
+    children = {"total": 2, "open": 1}
+    job_of_a_newer_one = {
+        "id": "j00-1", "state": "napping", "new": 1, "source": None, "children": children, "outputs": [output],
+    }  # fmt: skip
+    body = json.dumps(job_of_a_newer_one).encode()
     with breaking_server(answer) as url:
         client = make_client(f"{url}/below/")
         job = await client.retry("j00-1")

@@ -28,8 +28,8 @@ MUTATIONS = (
         name="client-asks-where-again",
         guard="a gateway that has moved is found after its connection was lost",
         file=TRANSPORT,
-        old="        self._address = None\n        failure",
-        new="        failure",
+        old="            self._address = None\n            raise\n",
+        new="            raise\n",
         tests=(f"{REQUESTS}::test_a_gateway_that_moves",),
     ),
     Mutation(
