@@ -13,7 +13,7 @@ from actors.places import storage_of
 from actors.reaper.uploads import UploadCollector
 from actors.run import build_services
 from actors.settings import StorageSettings
-from tests.gateway.conftest import MakeSettings
+from tests.gateway.conftest import MakeSettings, StartGateway, client_of
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.submitting import post
 
@@ -286,6 +286,19 @@ async def test_the_jobs_of_a_batch_by_tag_and_state(
     ):
         async with api.get(f"/v1/jobs?{query}") as response:
             assert (response.status, (await response.json())["code"]) == (status, code), query
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "code"),
+    [("kernel__tenant_backlog", 429, "TENANT_BACKLOG"), ("kernel__partition_jobs", 503, "SERVER_BACKLOG")],
+)
+async def test_there_must_be_room_for_all_of_them(
+    start_gateway: StartGateway, setting: str, status: int, code: str
+) -> None:
+    async with client_of(await start_gateway(**{setting: 4})) as api:
+        problem, response = await post(api, BATCH | {"source": BATCH["source"] * 2}, status)
+        assert (problem["code"], "Retry-After" in response.headers) == (code, True)
+        await post(api, BATCH)
 
 
 async def test_sources_that_are_too_long_together(api: aiohttp.ClientSession) -> None:
