@@ -37,6 +37,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     digest: str = ""
     """Of the request, compared when the idempotency key is used again."""
+    children: int = 0
+    """How many jobs will come of it. There must be room for them as for itself."""
     job: str | None = None
     """Id to use; None makes a new one."""
 
@@ -113,8 +115,8 @@ class Submitter:
             submission.start_at_ms or 0,
             submission.digest,
             round(self._options.idempotency_s * 1000),
-            self._options.tenant_backlog,
-            self._options.partition_jobs,
+            self._options.tenant_backlog - submission.children,
+            self._options.partition_jobs - submission.children,
             submission.spec,
             submission.input,
             msgspec.json.encode(submission.refs),

@@ -72,6 +72,7 @@ async def _submit(context: Context, principal: Principal, spec: Spec, terms: Ter
             tenant=principal.tenant,
             stage=FIRST_STAGE,
             kind=BATCH if isinstance(spec, BatchSpec) else MEDIA,
+            children=len(spec.sources) if isinstance(spec, BatchSpec) else 0,
             spec=encode(spec),
             input=b"{}",
             refs=tuple({upload_folder(upload): None for _, upload in uploads_of(spec)}),

@@ -13,11 +13,12 @@ from actors.places import storage_of
 from actors.reaper.uploads import UploadCollector
 from actors.run import build_services
 from actors.settings import StorageSettings
-from tests.gateway.conftest import MakeSettings
+from tests.gateway.conftest import MakeSettings, StartGateway, client_of
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.submitting import post
 
-BATCH = {"source": [f"https://media.example/{name}.mp4" for name in "abc"], "format": "mp3"}
+SOURCES = [f"https://media.example/{name}.mp4" for name in "abc"]
+BATCH = {"source": SOURCES, "format": "mp3"}
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ async def test_each_source_is_a_job(api: aiohttp.ClientSession, worker: Scripted
     }  # fmt: skip
     async with api.get(batch["links"]["children"]) as response:
         page = await response.json()
-    assert [child["source"] for child in page["jobs"]] == BATCH["source"], "in the order of the request"
+    assert [child["source"] for child in page["jobs"]] == SOURCES, "in the order of the request"
     for number, child in enumerate(page["jobs"], start=1):
         assert (child["id"], child["parent"]) == (f"{job['id']}.{number}", job["id"])
         assert child["links"]["parent"] == f"/v1/jobs/{job['id']}"
@@ -240,7 +241,7 @@ async def test_a_batch_is_one_request_under_one_key(
     first, _ = await post(api, BATCH, key="k")
     again, _ = await post(api, BATCH | {"on_child_failure": "go_on"}, key="k")
     assert again["id"] == first["id"]
-    for other in ({"on_child_failure": "fail"}, {"source": BATCH["source"][:2]}, {"source": BATCH["source"][0]}):
+    for other in ({"on_child_failure": "fail"}, {"source": SOURCES[:2]}, {"source": SOURCES[0]}):
         await post(api, BATCH | other, 422, key="k")
     await Family(api, worker, first["id"]).until("waiting")
     log = await read_log(worker.client, worker.partitions, first["id"])
@@ -286,6 +287,19 @@ async def test_the_jobs_of_a_batch_by_tag_and_state(
     ):
         async with api.get(f"/v1/jobs?{query}") as response:
             assert (response.status, (await response.json())["code"]) == (status, code), query
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "code"),
+    [("kernel__tenant_backlog", 429, "TENANT_BACKLOG"), ("kernel__partition_jobs", 503, "SERVER_BACKLOG")],
+)
+async def test_there_must_be_room_for_all_of_them(
+    start_gateway: StartGateway, setting: str, status: int, code: str
+) -> None:
+    async with client_of(await start_gateway(**{setting: 4})) as api:
+        problem, response = await post(api, BATCH | {"source": SOURCES * 2}, status)
+        assert (problem["code"], "Retry-After" in response.headers) == (code, True)
+        await post(api, BATCH)
 
 
 async def test_sources_that_are_too_long_together(api: aiohttp.ClientSession) -> None:
