@@ -1,0 +1,121 @@
+"""Jobs on a server, one process that serves their watchers, the watchers themselves, and who writes to the jobs."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bench.chains.spent import spent
+from bench.context import Context, Server
+from bench.machine import Memory, memory
+from bench.roles import Installation, until_ready
+from bench.streams.apart import Apart
+from bench.streams.crowd import Crowd
+from bench.streams.feeder import MARKS, Feeder
+from bench.streams.flow import Busy, Flow, Load, waits
+from bench.streams.jobs import TENANT, make_jobs
+from bench.streams.transport import Transport
+from bench.systems.process import Running
+
+PATIENCE_S = 20.0
+"""For what has been written and not yet delivered."""
+POLL_S = 0.02
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """One way to serve watchers."""
+
+    name: str
+    transport: Transport
+    program: Literal["gateway", "plain", "raw"] = "gateway"
+
+
+class Watched:
+    """One peer at work. Belongs to one `watched` block."""
+
+    def __init__(
+        self, server: Server, serving: Running, port: int, jobs: list[str], crowd: Apart[Crowd], feeder: Apart[Feeder]
+    ) -> None:
+        self.server = server
+        self.serving = serving
+        self.port = port
+        self.jobs = jobs
+        self.crowd = crowd
+        self._feeder = feeder
+        feeder.ask(Feeder.use, server.url, TENANT, jobs)
+
+    @property
+    def memory(self) -> Memory:
+        """Of the serving process."""
+        return memory(self.serving.pid)
+
+    @property
+    def files(self) -> int:
+        """That the serving process has open, connections among them."""
+        return sum(1 for _ in Path(f"/proc/{self.serving.pid}/fd").iterdir())
+
+    def open(self, transport: Transport, first: int, count: int, *, reads: bool = True) -> None:
+        """Watchers of so many jobs from the `first` one on."""
+        self.crowd.ask(Crowd.open, self.port, transport, self.jobs[first : first + count], reads=reads)
+
+    def flow(self, load: Load, *, watched: int | None = None) -> Flow:
+        """Writes a load and waits until it is delivered, or nothing more comes. `watched`: jobs with a watcher."""
+        share = 1.0 if watched is None else watched / len(self.jobs)
+        wanted = round(load.count * share)
+        self.crowd.ask(Crowd.listen, MARKS[load.kind])
+        watchers_s = self.crowd.ask(Crowd.heard).processor_s
+        serving_s, redis, began_s = self.serving.processor_s(), spent(self.server), time.monotonic()
+        fed = self._feeder.ask(Feeder.feed, load.kind, load.rate, load.count, padding_bytes=load.padding_bytes)
+        ended_s = self.until_delivered(wanted)
+        serving_s, redis_s = self.serving.processor_s() - serving_s, spent(self.server).since(redis).total_s
+        heard = self.crowd.ask(Crowd.heard)
+        return Flow(
+            load=msgspec.structs.replace(load, count=wanted),
+            delivered=len(heard.took_us),
+            seconds=ended_s - began_s,
+            written_per_s=fed.rate,
+            busy=Busy(serving_s, redis_s, heard.processor_s - watchers_s, fed.processor_s),
+            waits=waits(heard.took_us),
+            resyncs=heard.resyncs,
+            closed=heard.closed,
+        )
+
+    def until_delivered(self, wanted: int) -> float:
+        """The moment at which it was seen, or at which the last delivery came."""
+        moved_s, before = time.monotonic(), -1
+        while (now := self.crowd.ask(Crowd.count)) < wanted:
+            if now > before:
+                moved_s, before = time.monotonic(), now
+            elif time.monotonic() - moved_s > PATIENCE_S:
+                return moved_s
+            time.sleep(POLL_S)
+        return time.monotonic()
+
+
+@contextmanager
+def watched(context: Context, peer: Peer, jobs: int) -> Iterator[Watched]:
+    """A fresh server with so many jobs, the peer's process and nobody who watches yet."""
+    with ExitStack() as stack:
+        server = stack.enter_context(context.server(context.durabilities[0]))
+        made = make_jobs(server.url, jobs)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reelway-bench-")))
+        installation = Installation(server.url, folder)
+        serving = stack.enter_context(start(peer, installation, server.url))
+        crowd, feeder = stack.enter_context(Apart(Crowd)), stack.enter_context(Apart(Feeder))
+        until_ready(serving)
+        yield Watched(server, serving, installation.port, made, crowd, feeder)
+
+
+def start(peer: Peer, installation: Installation, redis: str) -> Running:
+    """The process that serves."""
+    port = str(installation.port)
+    if peer.program == "plain":
+        return installation.start("plain", [sys.executable, "-m", "bench.streams.plain", redis, port])
+    if peer.program == "raw":
+        return installation.start("raw", [sys.executable, "-m", "bench.streams.raw", port])
+    return installation.run("gateway")
