@@ -31,12 +31,12 @@ from bench.streams.measures import (
     raw,
 )
 from bench.streams.tables import Carried
-from bench.streams.transport import Sse
+from bench.streams.transport import Sse, WebSocket
 from bench.streams.watched import Peer
 
 WHAT = "live streams: memory of a watcher, deliveries for a second of CPU, waits, readers that never read"
 OWN = Sse("/jobs/{job}/events", b"event: open")
-OURS = (Peer("Reelway, SSE", Sse()),)
+OURS = (Peer("Reelway, SSE", Sse()), Peer("Reelway, WebSocket", WebSocket()))
 PLAIN = Peer("plain handler", OWN, "plain")
 RAW = Peer("no Redis", OWN, "raw")
 CENTRIFUGO = "https://centrifugal.dev/blog/2020/02/10/million-connections-with-centrifugo"

@@ -45,6 +45,7 @@ class Heard(msgspec.Struct, frozen=True):
     took_us: "array[int]"
     """From there until its bytes lay at the socket."""
     resyncs: int
+    """Watchers that had to be told anew how their job stands."""
     closed: int
     """Connections that the other side has ended."""
     processor_s: float
@@ -164,6 +165,9 @@ class Crowd:
         return others
 
     def _read(self, number: int, watcher: Watcher, received: bytes, now_us: int) -> None:
+        sign = watcher.transport.sign
+        if sign and sign in received:
+            watcher.connection.send(watcher.transport.answer)
         if not self._mark:
             return
         data = self._rest.get(number, b"") + received
@@ -178,8 +182,6 @@ class Crowd:
         self._rest[number] = data[max(end, len(data) - length - DIGITS) :]
         if end == 0:
             self._resyncs += data.count(RESYNC)
-            if echo := watcher.transport.echo(received):
-                watcher.connection.send(echo)
 
 
 def _connect(port: int, job: str, transport: Transport, reads: bool) -> Watcher:

@@ -23,14 +23,9 @@ MARKS: dict[Kind, str] = {"event": '"sent_us":', "pulse": '"bytes_done":', "own"
 class Fed(msgspec.Struct, frozen=True):
     """What was written."""
 
-    count: int
     seconds: float
     processor_s: float
     """Of this process."""
-
-    @property
-    def rate(self) -> float:
-        return self.count / self.seconds
 
 
 class Feeder:
@@ -61,7 +56,7 @@ class Feeder:
                 done += few
             if done >= due:
                 time.sleep(max(0.0, began_s + done / rate - time.monotonic()))
-        return Fed(count, time.monotonic() - began_s, time.process_time() - used_s)
+        return Fed(time.monotonic() - began_s, time.process_time() - used_s)
 
     def _append(self, kind: Kind, padding: str, count: int) -> None:
         jobs = [self._jobs[next(self._numbers) % len(self._jobs)] for _ in range(count)]

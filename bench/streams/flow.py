@@ -16,9 +16,9 @@ class Load(msgspec.Struct, frozen=True):
     """What is written, to all jobs in turn."""
 
     kind: Kind
-    count: int
     rate: float
     """A second."""
+    seconds: float
     padding_bytes: int = 0
     """More in the data of each event."""
 
@@ -51,10 +51,13 @@ class Flow(msgspec.Struct, frozen=True):
     """One load, carried."""
 
     load: Load
+    wanted: int
+    """Events of jobs that somebody watches."""
     delivered: int
     seconds: float
-    """From the first write until everything was delivered."""
-    written_per_s: float
+    """From the first write until everything was delivered and that was seen: what `busy` is a share of."""
+    per_s: float
+    """Deliveries, between the first and the last."""
     busy: Busy
     waits: Waits | None
     """None: nothing was delivered."""
@@ -64,20 +67,24 @@ class Flow(msgspec.Struct, frozen=True):
     @property
     def whole(self) -> bool:
         """Everything was delivered, and nobody had to read anew."""
-        return self.delivered == self.load.count and not self.resyncs and not self.closed
+        return self.delivered == self.wanted and not self.resyncs and not self.closed
 
     @property
     def per_processor_s(self) -> float:
         """Deliveries that a second of processor time of the serving process is worth."""
         return self.delivered / self.busy.serving_s if self.busy.serving_s else 0.0
 
-    @property
-    def per_s(self) -> float:
-        return self.delivered / self.seconds
-
     def percent(self, used_s: float) -> float:
         """Of one core."""
         return 100 * used_s / self.seconds
+
+
+def per_s(sent_us: Sequence[int], took_us: Sequence[int]) -> float:
+    """Arrivals a second, on the clock of the clients."""
+    if len(sent_us) < 2:
+        return 0.0
+    span_us = sent_us[-1] + took_us[-1] - sent_us[0] - took_us[0]
+    return (len(sent_us) - 1) / max(span_us, 1) * 1e6
 
 
 def waits(took_us: Sequence[int]) -> Waits | None:

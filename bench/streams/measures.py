@@ -78,9 +78,8 @@ def idle(context: Context, peer: Peer) -> Idle:
 def loads(context: Context, kind: Kind) -> list[Load]:
     """What is carried, the calm one first."""
     if context.quick:
-        rates = (QUICK_SHARE * CALM, QUICK_SHARE * STEADY)
-        return [Load(kind, round(rate * QUICK_S), rate) for rate in rates]
-    return [Load(kind, round(CALM * CALM_S), CALM), Load(kind, round(STEADY * STEADY_S), STEADY)]
+        return [Load(kind, QUICK_SHARE * rate, QUICK_S) for rate in (CALM, STEADY)]
+    return [Load(kind, CALM, CALM_S), Load(kind, STEADY, STEADY_S)]
 
 
 def flows(context: Context, peer: Peer, kinds: tuple[Kind, ...]) -> dict[Kind, list[Flow]]:
@@ -97,7 +96,7 @@ def flows(context: Context, peer: Peer, kinds: tuple[Kind, ...]) -> dict[Kind, l
 
 
 def _warm_up(at: Watched, load: Load) -> None:
-    at.flow(Load(load.kind, round(load.rate * min(WARM_UP_S, load.count / load.rate)), load.rate))
+    at.flow(Load(load.kind, load.rate, min(WARM_UP_S, load.seconds)))
 
 
 def raw(context: Context, peer: Peer) -> dict[str, Raw]:
@@ -128,11 +127,10 @@ def _write(port: int, path: str) -> None:
 def deaf(context: Context, peer: Peer) -> Deaf:
     """The same load twice: with watchers of some of the jobs, then with watchers of the others that never read."""
     count, deaf = (QUICK_WATCHERS, QUICK_DEAF) if context.quick else (WATCHERS, DEAF)
-    rate = DEAF_RATE * (QUICK_SHARE if context.quick else 1)
-    load = Load("event", round(rate * (QUICK_S if context.quick else DEAF_S)), rate, DEAF_BYTES)
+    share, seconds = (QUICK_SHARE, QUICK_S) if context.quick else (1, DEAF_S)
+    load = Load("event", share * DEAF_RATE, seconds, DEAF_BYTES)
     with watched(context, peer, count) as at:
         at.open(peer.transport, 0, count - deaf)
-        _warm_up(at, load)
         without = at.flow(load, watched=count - deaf)
         before, files = at.memory.resident_bytes, at.files
         at.open(peer.transport, count - deaf, deaf, reads=False)

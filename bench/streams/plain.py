@@ -5,6 +5,7 @@
 
 import resource
 import sys
+from typing import Any
 
 import redis.asyncio
 import uvloop
@@ -24,7 +25,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
     stream, last = f"plain:{job}", "0-0"
     async with redis.asyncio.Redis.from_url(request.app[REDIS], socket_timeout=None, max_connections=1) as client:
         while True:
-            for _, entries in await client.xread({stream: last}, count=MOST, block=BLOCK_MS) or ():
+            replies: Any = await client.xread({stream: last}, count=MOST, block=BLOCK_MS)
+            for _, entries in replies or ():
                 for entry, fields in entries:
                     last = entry.decode()
                     text = fields[b"event"].decode()

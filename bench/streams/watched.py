@@ -17,7 +17,7 @@ from bench.roles import Installation, until_ready
 from bench.streams.apart import Apart
 from bench.streams.crowd import Crowd
 from bench.streams.feeder import MARKS, Feeder
-from bench.streams.flow import Busy, Flow, Load, waits
+from bench.streams.flow import Busy, Flow, Load, per_s, waits
 from bench.streams.jobs import TENANT, make_jobs
 from bench.streams.transport import Transport
 from bench.systems.process import Running
@@ -65,20 +65,24 @@ class Watched:
 
     def flow(self, load: Load, *, watched: int | None = None) -> Flow:
         """Writes a load and waits until it is delivered, or nothing more comes. `watched`: jobs with a watcher."""
-        share = 1.0 if watched is None else watched / len(self.jobs)
-        wanted = round(load.count * share)
+        # Whole turns, so that each job gets as much as any other.
+        turns = max(1, round(load.rate * load.seconds / len(self.jobs)))
+        wanted = turns * (len(self.jobs) if watched is None else watched)
         self.crowd.ask(Crowd.listen, MARKS[load.kind])
         watchers_s = self.crowd.ask(Crowd.heard).processor_s
         serving_s, redis, began_s = self.serving.processor_s(), spent(self.server), time.monotonic()
-        fed = self._feeder.ask(Feeder.feed, load.kind, load.rate, load.count, padding_bytes=load.padding_bytes)
+        fed = self._feeder.ask(
+            Feeder.feed, load.kind, load.rate, turns * len(self.jobs), padding_bytes=load.padding_bytes
+        )
         ended_s = self.until_delivered(wanted)
         serving_s, redis_s = self.serving.processor_s() - serving_s, spent(self.server).since(redis).total_s
         heard = self.crowd.ask(Crowd.heard)
         return Flow(
-            load=msgspec.structs.replace(load, count=wanted),
+            load=load,
+            wanted=wanted,
             delivered=len(heard.took_us),
             seconds=ended_s - began_s,
-            written_per_s=fed.rate,
+            per_s=per_s(heard.sent_us, heard.took_us),
             busy=Busy(serving_s, redis_s, heard.processor_s - watchers_s, fed.processor_s),
             waits=waits(heard.took_us),
             resyncs=heard.resyncs,
