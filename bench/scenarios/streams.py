@@ -14,6 +14,7 @@ from bench.streams.measures import (
     CALM_S,
     DEAF,
     DEAF_BYTES,
+    DEAF_EVENTS,
     DEAF_RATE,
     DEAF_S,
     IDLE,
@@ -52,8 +53,9 @@ Waiting: {IDLE:,} watchers, each of a job of its own, for {IDLE_S:g} s, in which
 growth of the process (RSS), without the kernel's own of each socket. Carrying: {WATCHERS:,} watchers, each of a job of
 its own, and jobs in turn, so that every event is one write to another socket; {CALM:,.0f}/s for {CALM_S:g} s and
 {STEADY:,.0f}/s for {STEADY_S:g} s. *At the end* is the median wait of the last twentieth. Never reading: {DEAF} of the
-{WATCHERS:,} take nothing once their stream is open (with the smallest receive buffer, and segments as on a network)
-while {DEAF_RATE:,.0f} events of {DEAF_BYTES} bytes more are written every second for {DEAF_S:g} s.
+{WATCHERS:,} take nothing once their stream is open (with the smallest receive buffer, and segments as on a network);
+once {DEAF_EVENTS} events of {DEAF_BYTES} bytes more have been written to each of their jobs, {DEAF_RATE:,.0f} events a
+second go to all jobs for {DEAF_S:g} s, as they did before those came.
 
 Beside it, *plain handler*: what one would write by hand, an aiohttp handler on uvloop with a connection to Redis and a
 blocking XREAD of the job's own stream for each client, which resumes, bounds and shares nothing. *Writes without

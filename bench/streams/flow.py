@@ -19,8 +19,6 @@ class Load(msgspec.Struct, frozen=True):
     rate: float
     """A second."""
     seconds: float
-    padding_bytes: int = 0
-    """More in the data of each event."""
 
 
 class Busy(msgspec.Struct, frozen=True):

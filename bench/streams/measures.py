@@ -24,8 +24,9 @@ CALM_S, STEADY_S, QUICK_S = 4.0, 5.0, 0.5
 WARM_UP_S = 1.0
 QUICK_SHARE = 0.1
 DEAF, QUICK_DEAF = 200, 4
-DEAF_RATE, DEAF_S = 10_000.0, 12.0
-DEAF_BYTES = 1024
+DEAF_RATE, DEAF_S = 10_000.0, 4.0
+DEAF_EVENTS, DEAF_BYTES = 100, 2048
+"""Written to each of them: more than the kernel and the gateway keep for one connection."""
 GIVEN_UP_S = 30.0
 RAW_S = 60.0
 RAW_ROUNDS, QUICK_RAW_ROUNDS = 200, 500
@@ -57,7 +58,7 @@ class Deaf(msgspec.Struct, frozen=True):
     growth_bytes: int
     """Of the serving process, from before they came to the most there was."""
     given_up_s: float | None
-    """After the last event; None: not within the time that was waited."""
+    """After the last large event; None: not within the time that was waited."""
 
 
 def idle(context: Context, peer: Peer) -> Idle:
@@ -90,13 +91,13 @@ def flows(context: Context, peer: Peer, kinds: tuple[Kind, ...]) -> dict[Kind, l
         at.open(peer.transport, 0, count)
         for kind in kinds:
             calm, *others = loads(context, kind)
-            _warm_up(at, calm)
-            found[kind] = [at.flow(load) for load in (calm, *others)]
+            _warm_up(at, calm, watched=count)
+            found[kind] = [at.flow(load, watched=count) for load in (calm, *others)]
     return found
 
 
-def _warm_up(at: Watched, load: Load) -> None:
-    at.flow(Load(load.kind, load.rate, min(WARM_UP_S, load.seconds)))
+def _warm_up(at: Watched, load: Load, *, watched: int) -> None:
+    at.flow(Load(load.kind, load.rate, min(WARM_UP_S, load.seconds)), watched=watched)
 
 
 def raw(context: Context, peer: Peer) -> dict[str, Raw]:
@@ -125,26 +126,29 @@ def _write(port: int, path: str) -> None:
 
 
 def deaf(context: Context, peer: Peer) -> Deaf:
-    """The same load twice: with watchers of some of the jobs, then with watchers of the others that never read."""
+    """The same load twice: with watchers of some of the jobs, then beside watchers of the others that never read."""
     count, deaf = (QUICK_WATCHERS, QUICK_DEAF) if context.quick else (WATCHERS, DEAF)
     share, seconds = (QUICK_SHARE, QUICK_S) if context.quick else (1, DEAF_S)
-    load = Load("event", share * DEAF_RATE, seconds, DEAF_BYTES)
+    load = Load("event", share * DEAF_RATE, seconds)
     with watched(context, peer, count) as at:
         at.open(peer.transport, 0, count - deaf)
+        _warm_up(at, load, watched=count - deaf)
         without = at.flow(load, watched=count - deaf)
-        before, files = at.memory.resident_bytes, at.files
+        before = at.memory.resident_bytes
         at.open(peer.transport, count - deaf, deaf, reads=False)
+        left = at.files - deaf
+        at.fill(count - deaf, deaf, DEAF_EVENTS, DEAF_BYTES)
+        filled_s = time.monotonic()
         beside = at.flow(load, watched=count - deaf)
         growth_bytes = at.memory.peak_bytes - before
-        given_up_s = None if context.quick else _until_given_up(at, files)
+        given_up_s = None if context.quick else _until_given_up(at, left, filled_s)
     return Deaf(deaf, without, beside, growth_bytes, given_up_s)
 
 
-def _until_given_up(at: Watched, files: int) -> float | None:
+def _until_given_up(at: Watched, left: int, filled_s: float) -> float | None:
     # Who does not read does not hear that the other side has left: its descriptors tell.
-    began_s = time.monotonic()
-    while at.files > files:
-        if time.monotonic() - began_s > GIVEN_UP_S:
+    while at.files > left:
+        if time.monotonic() - filled_s > GIVEN_UP_S:
             return None
         time.sleep(0.1)
-    return time.monotonic() - began_s
+    return time.monotonic() - filled_s

@@ -17,8 +17,8 @@ P99_MS = 50.0
 LAG_MS = 100.0
 KEPT_SHARE = 0.99
 """Of a rate, that counts as reached."""
-DEAF_BYTES = 128 * 1024
-"""Of each that never reads: twice what the gateway has unsent before it waits."""
+DEAF_BYTES = 256 * 1024
+"""Of each that never reads: the hard bound of a connection."""
 SAME_P50, SAME_P99 = 1.25, 1.5
 """How much longer still is unchanged, between two runs on a machine with other work."""
 KINDS: dict[Kind, str] = {"event": "events", "pulse": "progress", "own": "events"}

@@ -25,6 +25,8 @@ from bench.systems.process import Running
 PATIENCE_S = 20.0
 """For what has been written and not yet delivered."""
 POLL_S = 0.02
+FILL_RATE = 5000.0
+"""Events a second."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -63,17 +65,15 @@ class Watched:
         """Watchers of so many jobs from the `first` one on."""
         self.crowd.ask(Crowd.open, self.port, transport, self.jobs[first : first + count], reads=reads)
 
-    def flow(self, load: Load, *, watched: int | None = None) -> Flow:
-        """Writes a load and waits until it is delivered, or nothing more comes. `watched`: jobs with a watcher."""
+    def flow(self, load: Load, *, watched: int) -> Flow:
+        """Writes a load and waits until it is delivered, or nothing more comes. `watched`: jobs whose watcher reads."""
         # Whole turns, so that each job gets as much as any other.
         turns = max(1, round(load.rate * load.seconds / len(self.jobs)))
-        wanted = turns * (len(self.jobs) if watched is None else watched)
+        wanted = turns * watched
         self.crowd.ask(Crowd.listen, MARKS[load.kind])
         watchers_s = self.crowd.ask(Crowd.heard).processor_s
         serving_s, redis, began_s = self.serving.processor_s(), spent(self.server), time.monotonic()
-        fed = self._feeder.ask(
-            Feeder.feed, load.kind, load.rate, turns * len(self.jobs), padding_bytes=load.padding_bytes
-        )
+        fed = self._feeder.ask(Feeder.feed, load.kind, load.rate, turns * len(self.jobs))
         ended_s = self.until_delivered(wanted)
         serving_s, redis_s = self.serving.processor_s() - serving_s, spent(self.server).since(redis).total_s
         heard = self.crowd.ask(Crowd.heard)
@@ -88,6 +88,12 @@ class Watched:
             resyncs=heard.resyncs,
             closed=heard.closed,
         )
+
+    def fill(self, first: int, count: int, events: int, event_bytes: int) -> None:
+        """Writes so many large events to each of some jobs."""
+        self._feeder.ask(Feeder.use, self.server.url, TENANT, self.jobs[first : first + count])
+        self._feeder.ask(Feeder.feed, "event", FILL_RATE, count * events, padding_bytes=event_bytes)
+        self._feeder.ask(Feeder.use, self.server.url, TENANT, self.jobs)
 
     def until_delivered(self, wanted: int) -> float:
         """The moment at which it was seen, or at which the last delivery came."""
