@@ -116,6 +116,12 @@ def family_s() -> float:
     return total_s
 
 
+def processor_s(pid: int) -> float:
+    """Processor time of all threads of a living process, exact where the ticks of /proc are steps of 10 ms."""
+    # clock_getcpuclockid(3), which Python does not have: the clock of the process with this id.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
 class Memory(msgspec.Struct, frozen=True):
     """What of a process lies in RAM."""
 

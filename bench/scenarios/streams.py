@@ -46,8 +46,8 @@ One process of `reelway run gateway` with default settings, one Redis as shipped
 sockets and one epoll), and one that writes: a Lua script appends to the log of a job, to the feed and to the job's
 hash, or to its progress, byte for byte as the kernel does but without the transition around it. Every event carries the
 moment at which its script began; the time ends when its bytes lie at the client's socket. Everything is on the
-loopback, without TLS. Processor time is /proc's, in steps of 10 ms; that of a write to a socket has the receiving half
-of the loopback in it, which over a network the other machine pays for.
+loopback, without TLS. Processor time is what the kernel counts for a process; that of a write to a socket has the
+receiving half of the loopback in it, which over a network the other machine pays for.
 
 Waiting: {IDLE:,} watchers, each of a job of its own, for {IDLE_S:g} s, in which each gets a sign of life; memory is the
 growth of the process (RSS), without the kernel's own of each socket. Carrying: {WATCHERS:,} watchers, each of a job of

@@ -70,9 +70,9 @@ def idle(context: Context, peer: Peer) -> Idle:
         at.crowd.ask(Crowd.close)
         before = at.memory.resident_bytes
         at.open(peer.transport, 0, count)
-        used_s, began_s = at.serving.processor_s(), time.monotonic()
+        used_s, began_s = at.processor_s, time.monotonic()
         time.sleep(QUICK_IDLE_S if context.quick else IDLE_S)
-        used_s, seconds = at.serving.processor_s() - used_s, time.monotonic() - began_s
+        used_s, seconds = at.processor_s - used_s, time.monotonic() - began_s
         return Idle(count, (at.memory.resident_bytes - before) / count, 1e6 * used_s / seconds / count)
 
 
@@ -108,10 +108,10 @@ def raw(context: Context, peer: Peer) -> dict[str, Raw]:
         at.open(peer.transport, 0, count)
         for way in WAYS:
             at.crowd.ask(Crowd.listen, MARKS["event"])
-            used_s, began_s = at.serving.processor_s(), time.monotonic()
+            used_s, began_s = at.processor_s, time.monotonic()
             _write(at.port, f"/write?way={way}&rounds={rounds}")
             at.until_delivered(count * rounds)
-            seconds, used_s = time.monotonic() - began_s, at.serving.processor_s() - used_s
+            seconds, used_s = time.monotonic() - began_s, at.processor_s - used_s
             delivered = at.crowd.ask(Crowd.count)
             found[way] = Raw(delivered / used_s, delivered / seconds)
     return found

@@ -12,7 +12,7 @@ import msgspec
 
 from bench.chains.spent import spent
 from bench.context import Context, Server
-from bench.machine import Memory, memory
+from bench.machine import Memory, memory, processor_s
 from bench.roles import Installation, until_ready
 from bench.streams.apart import Apart
 from bench.streams.crowd import Crowd
@@ -29,12 +29,16 @@ FILL_RATE = 5000.0
 """Events a second."""
 
 
+Program = Literal["gateway", "plain", "raw"]
+"""What serves: ours, a handler written by hand (`plain`), or the bare server (`raw`)."""
+
+
 class Peer(msgspec.Struct, frozen=True):
     """One way to serve watchers."""
 
     name: str
     transport: Transport
-    program: Literal["gateway", "plain", "raw"] = "gateway"
+    program: Program = "gateway"
 
 
 class Watched:
@@ -50,6 +54,11 @@ class Watched:
         self.crowd = crowd
         self._feeder = feeder
         feeder.ask(Feeder.use, server.url, TENANT, jobs)
+
+    @property
+    def processor_s(self) -> float:
+        """Of the serving process so far."""
+        return processor_s(self.serving.pid)
 
     @property
     def memory(self) -> Memory:
@@ -72,10 +81,10 @@ class Watched:
         wanted = turns * watched
         self.crowd.ask(Crowd.listen, MARKS[load.kind])
         watchers_s = self.crowd.ask(Crowd.heard).processor_s
-        serving_s, redis, began_s = self.serving.processor_s(), spent(self.server), time.monotonic()
+        serving_s, redis, began_s = self.processor_s, spent(self.server), time.monotonic()
         fed = self._feeder.ask(Feeder.feed, load.kind, load.rate, turns * len(self.jobs))
         ended_s = self.until_delivered(wanted)
-        serving_s, redis_s = self.serving.processor_s() - serving_s, spent(self.server).since(redis).total_s
+        serving_s, redis_s = self.processor_s - serving_s, spent(self.server).since(redis).total_s
         heard = self.crowd.ask(Crowd.heard)
         return Flow(
             load=load,
@@ -115,17 +124,17 @@ def watched(context: Context, peer: Peer, jobs: int) -> Iterator[Watched]:
         made = make_jobs(server.url, jobs)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reelway-bench-")))
         installation = Installation(server.url, folder)
-        serving = stack.enter_context(start(peer, installation, server.url))
+        serving = stack.enter_context(start(peer.program, installation, server.url))
         crowd, feeder = stack.enter_context(Apart(Crowd)), stack.enter_context(Apart(Feeder))
         until_ready(serving)
         yield Watched(server, serving, installation.port, made, crowd, feeder)
 
 
-def start(peer: Peer, installation: Installation, redis: str) -> Running:
+def start(program: Program, installation: Installation, redis: str) -> Running:
     """The process that serves."""
     port = str(installation.port)
-    if peer.program == "plain":
+    if program == "plain":
         return installation.start("plain", [sys.executable, "-m", "bench.streams.plain", redis, port])
-    if peer.program == "raw":
+    if program == "raw":
         return installation.start("raw", [sys.executable, "-m", "bench.streams.raw", port])
     return installation.run("gateway")
