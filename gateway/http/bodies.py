@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gateway.http.parsing import name_of_type, read_json
 from gateway.http.problems import FieldError, Problem
 
 
@@ -20,12 +21,9 @@ class Field(NamedTuple):
 
 def read_object(body: bytes) -> Mapping[str, Any]:
     """The JSON object in a body. Raises Problem."""
-    try:
-        asked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        raise Problem("INVALID_JSON") from None
+    asked = read_json(body)
     if not isinstance(asked, dict):
-        raise Problem("INVALID_JSON")
+        raise Problem("INVALID_JSON", detail=f"The body is {name_of_type(asked)}, not a JSON object.")
     return asked
 
 

@@ -120,6 +120,12 @@ KINDS: dict[str, Kind] = {
     "UNSUPPORTED_ENCODING": Kind(
         415, "Compressed body", "The body is compressed.", "Send the body as it is, without Content-Encoding."
     ),
+    "UNSUPPORTED_TYPE": Kind(
+        415,
+        "Not JSON",
+        "The body is of a type that this address does not take.",
+        "Send JSON, with the header `Content-Type: application/json`.",
+    ),
     "RANGE_NOT_SATISFIABLE": Kind(
         416, "Range outside the file", "The range lies outside the file.", "Use the size in `Content-Range`."
     ),
@@ -151,6 +157,12 @@ KINDS: dict[str, Kind] = {
         "Too much is waiting",
         "Too many of your jobs are waiting already.",
         "Try again when some of them have ended.",
+    ),
+    "RATE_LIMITED": Kind(
+        429,
+        "Too many requests",
+        "More requests were sent than the quota allows.",
+        "Wait as long as `Retry-After` says; `RateLimit` tells what is left of the quota.",
     ),
     "INTERNAL": Kind(
         500,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Protocol
 
 from aiohttp import web
 
@@ -12,7 +13,14 @@ LONGEST_WAIT_S = 30.0
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _BARE = re.compile(r"[\x21\x23-\x7e][\x21-\x7e]*")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
+_ADDED_TYPES = frozenset({"application/x-www-form-urlencoded", "application/octet-stream", "text/plain"})
 MOST_KEY_CHARACTERS = 255
+
+
+class Headers(Protocol):
+    """The headers of a request; one may stand on several lines."""
+
+    def getall(self, name: str, default: list[str], /) -> list[str]: ...
 
 
 def parameters(request: web.Request, *known: str) -> Mapping[str, str]:
@@ -44,12 +52,20 @@ def limit_of(query: Mapping[str, str], *, default: int, most: int) -> int:
     return int(text)
 
 
-def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """The Idempotency-Key: a quoted string (RFC 8941), or the same without quotes."""
-    sent = headers.get("Idempotency-Key")
-    if sent is None:
+def whole(headers: Headers, name: str) -> str | None:
+    """A header that holds a list: its lines are one (RFC 9110, 5.3). None without it."""
+    lines = headers.getall(name, [])
+    return ", ".join(lines) if lines else None
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The Idempotency-Key: a quoted string (RFC 8941), or the same without quotes. Raises Problem."""
+    sent = headers.getall("Idempotency-Key", [])
+    if not sent:
         return None
-    text = sent.strip()
+    if len(sent) > 1:
+        raise Problem("INVALID_IDEMPOTENCY_KEY", detail="There is more than one Idempotency-Key.")
+    text = sent[0].strip()
     quoted = _STRING.fullmatch(text)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
     if not 1 <= len(key) <= MOST_KEY_CHARACTERS or (quoted is None and not _BARE.fullmatch(key)):
@@ -57,10 +73,20 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
     return key
 
 
-def wait_s(headers: Mapping[str, str]) -> float | None:
+def wait_s(headers: Headers) -> float | None:
     """How long `Prefer: wait=N` (RFC 7240) allows the answer to take, at most 30 s; None without it."""
-    match = _WAIT.search(headers.get("Prefer", ""))
+    match = _WAIT.search(whole(headers, "Prefer") or "")
     return min(float(match[1]), LONGEST_WAIT_S) if match else None
+
+
+def check_json_type(headers: Mapping[str, str]) -> None:
+    """Raises Problem UNSUPPORTED_TYPE when a body says that it is something else than JSON.
+
+    Types that clients add by themselves are no such word.
+    """
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json") and kind not in _ADDED_TYPES:
+        raise Problem("UNSUPPORTED_TYPE", detail=f"The body is `{kind[:60]}`, not JSON.")
 
 
 async def ask_later(_request: web.Request) -> None:
@@ -77,9 +103,9 @@ async def send_continue(request: web.Request) -> None:
         request.writer.output_size = 0
 
 
-def wants_event_stream(headers: Mapping[str, str]) -> bool:
+def wants_event_stream(headers: Headers) -> bool:
     """Whether the Accept header names Server-Sent Events."""
-    for entry in headers.get("Accept", "").split(","):
+    for entry in (whole(headers, "Accept") or "").split(","):
         kind, *options = (part.strip().lower() for part in entry.split(";"))
         if kind == "text/event-stream":
             return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", option) for option in options)

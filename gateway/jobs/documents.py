@@ -50,13 +50,29 @@ class OutputDocument(msgspec.Struct, frozen=True):
     url: str
 
 
+class ChildrenDocument(msgspec.Struct, frozen=True):
+    """How the jobs of a batch stand. Each counts once; `total` is their sum."""
+
+    total: int
+    open: int
+    completed: int
+    failed: int
+    cancelled: int
+    expired: int
+
+
 class Links(msgspec.Struct, frozen=True):
-    """Where the rest of a job is found, relative to the server."""
+    """Where the rest of a job is found, relative to the server; null where there is nothing."""
 
     self: str
     events: str
     outputs: str
     cancel: str
+    retry: str | None
+    """Of a job that ended without success."""
+    parent: str | None
+    children: str | None
+    """Of a batch: the list of its jobs."""
 
 
 class StoredReason(msgspec.Struct, frozen=True):
@@ -114,7 +130,15 @@ def output_document(job: str, facts: OutputFacts) -> OutputDocument:
     )
 
 
-def links(job: str) -> Links:
-    """The addresses around a job."""
+def links(job: str, *, can_be_retried: bool, parent: str, is_batch: bool) -> Links:
+    """The addresses around a job. `parent` is empty for a job that is part of none."""
     path = f"/v1/jobs/{job}"
-    return Links(self=path, events=f"{path}/events", outputs=f"{path}/outputs", cancel=f"{path}/cancel")
+    return Links(
+        self=path,
+        events=f"{path}/events",
+        outputs=f"{path}/outputs",
+        cancel=f"{path}/cancel",
+        retry=f"{path}/retry" if can_be_retried else None,
+        parent=f"/v1/jobs/{parent}" if parent else None,
+        children=f"/v1/jobs?parent={job}" if is_batch else None,
+    )

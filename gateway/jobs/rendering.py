@@ -1,13 +1,15 @@
 """A job as clients see it."""
 
 import hashlib
+import re
 
 import msgspec
 
-from actors.kernel.states import State
+from actors.kernel.states import TERMINAL, State, legal
 from actors.kernel.views import JobView
-from actors.media.task import Result
+from actors.media.task import BATCH, Result
 from gateway.jobs.documents import (
+    ChildrenDocument,
     ErrorDocument,
     Links,
     OutputDocument,
@@ -24,12 +26,15 @@ from gateway.times import optional_timestamp, timestamp
 class _Asked(msgspec.Struct, frozen=True):
     """What a client asked for. Jobs that were not made by this API may lack any of it."""
 
-    source: str = ""
+    source: str | None = None
+    sources: tuple[str, ...] = ()
     format: str = ""
     quality: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
 
 
+_TAG = re.compile(r'(?:^|,)\s*(?:W/)?"([0-9]{1,18})-[0-9a-f]{16}"(?=\s*(?:,|$))')
 _asked = msgspec.json.Decoder(_Asked)
 _error = msgspec.json.Decoder(ErrorDocument)
 _result = msgspec.json.Decoder(Result)
@@ -43,12 +48,18 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     progress: ProgressDocument
     reason: ReasonDocument | None
-    source: str
+    source: str | None
+    """Null for a batch, whose jobs have theirs."""
     format: str
     quality: str | None
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     outputs: tuple[OutputDocument, ...]
+    """Empty for a batch, whose jobs have theirs."""
     error: ErrorDocument | None
+    parent: str | None
+    children: ChildrenDocument | None
+    """Null for everything but a batch."""
     created_at: str
     updated_at: str
     expires_at: str | None
@@ -72,6 +83,7 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         format=asked.format,
         quality=asked.quality,
         tags=asked.tags,
+        metadata=asked.metadata,
         outputs=outputs_of(view),
         error=_error.decode(view.error) if view.error and view.state == State.FAILED else None,
         created_at=timestamp(view.created_at_ms),
@@ -79,7 +91,25 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         expires_at=optional_timestamp(expires_at_ms),
         deadline_at=timestamp(view.deadline_ms),
         cancel_requested_at=optional_timestamp(view.cancel_requested_at_ms),
-        links=links(view.job),
+        parent=view.parent or None,
+        children=_children(view, len(asked.sources)) if view.kind == BATCH else None,
+        links=links(
+            view.job, can_be_retried=legal("replay", view.state), parent=view.parent, is_batch=view.kind == BATCH
+        ),
+    )
+
+
+def _children(view: JobView, asked: int) -> ChildrenDocument:
+    """`asked`: how many there will be. A batch that ended has cancelled those that were open."""
+    ended = dict.fromkeys(TERMINAL, 0) | view.children_ended
+    still_open = asked - sum(ended.values())
+    return ChildrenDocument(
+        total=asked,
+        open=0 if view.terminal else still_open,
+        completed=ended[State.COMPLETED],
+        failed=ended[State.FAILED],
+        cancelled=ended[State.CANCELLED] + (still_open if view.terminal else 0),
+        expired=ended[State.EXPIRED],
     )
 
 
@@ -104,7 +134,6 @@ def entity_tag(rev: int, body: bytes) -> str:
     return f'"{rev}-{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
-def revision_of(tag: str) -> int | None:
-    """The revision inside an ETag of `entity_tag`; None for anything else."""
-    number, dash, _ = tag.strip().removeprefix("W/").strip('"').partition("-")
-    return int(number) if dash and number.isascii() and number.isdigit() else None
+def revisions_in(tags: str) -> set[int]:
+    """The revisions inside a list of ETags of `entity_tag`; others are left aside."""
+    return {int(number) for number in _TAG.findall(tags)}

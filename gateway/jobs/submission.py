@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,8 +11,8 @@ import msgspec
 from actors.egress import EgressPolicy, EgressRefused
 from actors.kernel.keys import Priority
 from actors.media.errors import MediaError, error_table
-from actors.media.spec import check_spec
-from actors.media.task import JobSpec, encode, upload_id
+from actors.media.spec import MOST_SOURCES, check_batch, check_spec
+from actors.media.task import BatchSpec, JobSpec, OnChildFailure, upload_id
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
 from gateway.http.bodies import Field, read_fields, read_object, refused
@@ -61,17 +61,22 @@ _TERMS = {
     ),
 }
 _SPEC = {
-    "source": Field(str, "a text"),
+    "source": Field(str | tuple[str, ...], f"a text, or a list of 1 to {MOST_SOURCES} texts"),
     "format": Field(str, "a text"),
     "quality": Field(str | None, "a text or null"),
     "name": Field(str | None, "a text or null"),
     "tags": Field(tuple[str, ...], "a list of texts"),
+    "metadata": Field(dict[str, str], "an object of texts"),
     "cache": Field(Literal["use", "bypass"], '"use" or "bypass"'),
+    "on_child_failure": Field(OnChildFailure, '"go_on" or "fail"'),
 }
 _REQUIRED = ("source", "format")
 
 
-def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[JobSpec, Terms]:
+Spec = JobSpec | BatchSpec
+
+
+def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[Spec, Terms]:
     """What a request's body asks for. Raises Problem, which names every wrong field."""
     errors, values = read_fields(read_object(body), _SPEC | _TERMS, required=_REQUIRED)
     asked = {name: values.pop(name) for name in _TERMS if name in values}
@@ -79,31 +84,62 @@ def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[JobSpe
         asked["start_at_ms"] = asked.pop("start_at")
     terms = Terms(**asked)
     errors += _start_errors(terms, now_ms)
+    if "on_child_failure" in values and isinstance(values.get("source"), str):
+        errors.append(_lonely_error())
     if errors:
         raise refused(errors)
-    spec = JobSpec(**values)
-    errors = [_media_error(problem.pointer, problem.error) for problem in check_spec(spec)]
-    if not any(error.pointer == "/source" for error in errors):
-        errors = [*_address_errors(spec.source, egress), *errors]
+    spec = _spec_of(values)
+    found = check_spec(spec) if isinstance(spec, JobSpec) else check_batch(spec)
+    errors = [_media_error(problem.pointer, problem.error) for problem in found]
+    wrong = {error.pointer for error in errors}
+    addresses = [(pointer, source) for pointer, source in sources_of(spec) if pointer not in wrong]
+    errors = [error for pointer, source in addresses for error in _address_errors(pointer, source, egress)] + errors
     if errors:
         raise refused(errors)
     return spec, terms
 
 
-async def check_upload(spec: JobSpec, storage: Storage, tenant: str) -> None:
-    """Raises Problem UPLOAD_NOT_FOUND when the spec names an upload that is not there, expired or another tenant's."""
-    upload = upload_id(spec.source)
-    if upload is None:
-        return
-    meta = await read_upload(storage, upload)
-    if meta is None or meta.tenant != tenant or meta.expires_at <= datetime.now(UTC):
-        raise refused([_media_error("/source", MediaError("UPLOAD_NOT_FOUND"))])
+def sources_of(spec: Spec) -> list[tuple[str, str]]:
+    """Every source with its JSON pointer in the request."""
+    if isinstance(spec, JobSpec):
+        return [("/source", spec.source)]
+    return [(f"/source/{number}", source) for number, source in enumerate(spec.sources)]
 
 
-def digest_of(spec: JobSpec, terms: Terms) -> str:
+def uploads_of(spec: Spec) -> list[tuple[str, str]]:
+    """The ids of the uploads among the sources, with the pointers of those."""
+    return [(pointer, upload) for pointer, source in sources_of(spec) if (upload := upload_id(source)) is not None]
+
+
+async def check_uploads(spec: Spec, storage: Storage, tenant: str) -> None:
+    """Raises Problem UPLOAD_NOT_FOUND when the spec names uploads that are not there, expired or another tenant's."""
+    errors: list[FieldError] = []
+    for pointer, upload in uploads_of(spec):
+        meta = await read_upload(storage, upload)
+        if meta is None or meta.tenant != tenant or meta.expires_at <= datetime.now(UTC):
+            errors.append(_media_error(pointer, MediaError("UPLOAD_NOT_FOUND")))
+    if errors:
+        raise refused(errors)
+
+
+def digest_of(spec: Spec, terms: Terms) -> str:
     """Names a request: equal for bodies that ask for the same, whatever their spelling."""
     extra = b"" if terms == Terms() else b"\n" + msgspec.json.encode(terms)
-    return hashlib.sha256(encode(spec) + extra).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(spec, order="deterministic") + extra).hexdigest()
+
+
+def _spec_of(values: dict[str, Any]) -> Spec:
+    if isinstance(values["source"], str):
+        return JobSpec(**values)
+    return BatchSpec(sources=values.pop("source"), **values)
+
+
+def _lonely_error() -> FieldError:
+    return FieldError(
+        "`on_child_failure` is about the jobs of a batch.",
+        pointer="/on_child_failure",
+        suggestion="Leave it out, or send `source` as a list.",
+    )
 
 
 def _start_errors(terms: Terms, now_ms: int) -> list[FieldError]:
@@ -119,14 +155,14 @@ def _start_errors(terms: Terms, now_ms: int) -> list[FieldError]:
     return []
 
 
-def _address_errors(source: str, egress: EgressPolicy) -> list[FieldError]:
+def _address_errors(pointer: str, source: str, egress: EgressPolicy) -> list[FieldError]:
     host = urlsplit(source).hostname
     if upload_id(source) is not None or host is None:
         return []
     try:
         egress.check_literal(host)
     except EgressRefused:
-        return [_media_error("/source", MediaError("ADDRESS_REFUSED"))]
+        return [_media_error(pointer, MediaError("ADDRESS_REFUSED"))]
     return []
 
 
