@@ -20,14 +20,15 @@ class Installation:
 
     def __init__(self, redis: str, folder: Path) -> None:
         """`folder` takes data and logs, and belongs to the caller."""
-        self._port = free_port()
+        self.port = free_port()
+        """Of the gateway, or of what is measured in its place."""
         self._folder = folder
         self._environment = environment(
             REELWAY_REDIS_URL=redis,
             REELWAY_PARTITIONS="1",
             REELWAY_DATA_DIR=str(folder / "data"),
             REELWAY_GATEWAY_HOST="127.0.0.1",
-            REELWAY_GATEWAY_PORT=str(self._port),
+            REELWAY_GATEWAY_PORT=str(self.port),
             REELWAY_GATEWAY_KEY=KEY,
             REELWAY_GATEWAY_RATE_REQUESTS="0",
         )
@@ -35,7 +36,7 @@ class Installation:
     @property
     def url(self) -> str:
         """Of the gateway."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def run(self, role: str) -> Running:
         """`reelway run` with one role. It ends with its `with` block; see `until_ready`."""

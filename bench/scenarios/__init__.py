@@ -9,7 +9,7 @@ from bench.findings import Finding
 
 SCENARIOS = (
     "noop", "chain", "latency", "ceiling", "recovery", "stall", "scale", "backlog", "submit", "pipeline", "memory",
-    "transitions", "convert",
+    "transitions", "convert", "streams", "api",
 )  # fmt: skip
 """In the order of a whole run and of the report."""
 
