@@ -97,7 +97,7 @@ def append_only_file(server: RedisServer) -> Path:
 
 def _slow(number: int) -> Manners:
     """One in ten takes little and pauses long."""
-    return Manners(0.2, pauses_s=0.7, receive_buffer_bytes=4096) if number % 10 == 0 else Manners(0.2)
+    return Manners(0.2, pauses_s=1.5, receive_buffer_bytes=4096) if number % 10 == 0 else Manners(0.2)
 
 
 FAULTS = (
@@ -106,7 +106,7 @@ FAULTS = (
     Fault("feed trimmed", _feed_trimmed),
     Fault("epoch lost", _epoch_lost),
     Fault("last second lost", _last_second_lost),
-    Fault("slow readers", _nothing, crowd=_slow, padding_bytes=30_000),
+    Fault("slow readers", _nothing, crowd=_slow, padding_bytes=60_000),
     Fault("rolling restart", _rolling_restart, gateways=2),
 )
 

@@ -77,7 +77,7 @@ class Watcher:
                     self._see(frame)
                     if self._draw.random() < self._manners.cuts:
                         return
-                if self._manners.pauses_s and self._draw.random() < 0.2:
+                if self._manners.pauses_s and self._draw.random() < 0.5:
                     await asyncio.sleep(self._manners.pauses_s)
         finally:
             connection.abort()
