@@ -128,15 +128,26 @@ class ReaperSettings(Section, frozen=True):
     ] = 300.0
 
 
+Duty = Literal["api", "streams", "bytes"]
+"""What a gateway serves: jobs and administration; event streams; uploads and downloads."""
+
+
 class GatewaySettings(Section, frozen=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0: a free one")] = 8080
     key: Annotated[Secret | None, Meta(description="API key; none: one is generated into data_dir/gateway.key")] = None
+    serve: Annotated[
+        tuple[Duty, ...],
+        Meta(description="what this process serves: api, streams, bytes, or some of them", min_length=1),
+    ] = ("api", "streams", "bytes")
     upload_max_bytes: Annotated[int, Meta(ge=1, description="largest upload")] = 53_687_091_200
     upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
     stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
     max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
+    origins: Annotated[
+        tuple[str, ...], Meta(description="origins (https://host) of other sites whose pages may open a WebSocket")
+    ] = ()
     ring_events: Annotated[int, Meta(ge=0, description="recent events kept in memory for each partition")] = 4096
     ring_bytes: Annotated[int, Meta(ge=0, description="memory for them, for each partition")] = 2_097_152
     shutdown_s: Annotated[float, Meta(gt=0, description="time requests have at the end")] = 8.0

@@ -2,8 +2,10 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)
 def timestamp(at_ms: int) -> str:
     """`at_ms` (milliseconds since 1970) as text, for example 2026-01-31T12:00:00.250Z."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

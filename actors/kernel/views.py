@@ -1,6 +1,6 @@
 """Reading jobs: one hash, one listing page, one log. Reads change nothing."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -140,12 +140,12 @@ async def list_jobs(
     *,
     before: str | None = None,
     limit: int = 20,
-    state: State | None = None,
+    wanted: Callable[[JobView], bool] | None = None,
 ) -> tuple[list[JobView], str | None]:
     """One page of a tenant's jobs, newest first, and the cursor of the next page (None: the last one).
 
-    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page that filters by state looks at no
-    more than 2000 rows, so it can be short and still have a cursor.
+    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page of only the `wanted` jobs looks
+    at no more than 2000 rows, so it can be short and still have a cursor.
     """
     keys = partitions.keys(partitions.of_tenant(tenant))
     place = None if before is None else Place.parse(before)
@@ -155,7 +155,7 @@ async def list_jobs(
             page = await _page(rows)
             for row, fields in zip(page, await _hashes(client, keys, page), strict=True):
                 seen = view(row.member, fields) if fields else None
-                if seen is not None and (state is None or seen.state == state):
+                if seen is not None and (wanted is None or wanted(seen)):
                     if len(found) == limit:
                         return found, str(place)
                     found.append(seen)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -20,10 +21,10 @@ class Address(NamedTuple):
     key: str
 
 
-def load_settings(data: Path | None = None) -> Settings:
-    """The settings of this command; `data` is the flag that names the data directory."""
+def load_settings(data: Path | None = None, flags: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """The settings of this command; `data` is the flag that names the data directory, `flags` are others by setting."""
     try:
-        return load(os.environ, None, {"data_dir": str(data)} if data else {})
+        return load(os.environ, None, {**flags, **({"data_dir": str(data)} if data else {})})
     except SettingsError as error:
         raise CommandFailure(
             ExitCode.USAGE, "SETTINGS_INVALID", str(error), "Correct the setting; docs/operations.md lists all of them."

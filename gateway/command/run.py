@@ -24,13 +24,21 @@ ROLES = ("ingest", "fetch", "transcode", "store", "notify", "reaper", "gateway")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     parser.add_argument("roles", metavar="ROLE", nargs="+", choices=ROLES, help=f"one or more of {', '.join(ROLES)}")
+    parser.add_argument("--serve", metavar="DUTIES", help="of the gateway: some of api,streams,bytes (gateway.serve)")
     parser.add_argument("--quarantine", metavar="NAME", help="take only what was replayed to this name (`dead replay`)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the roles. With --json one line, `{"ready": [role…]}`, is written when all of them work."""
     roles = tuple(dict.fromkeys(arguments.roles))
-    settings = load_settings(arguments.data)
+    if arguments.serve and "gateway" not in roles:
+        raise CommandFailure(
+            ExitCode.USAGE,
+            "SERVE_WITHOUT_GATEWAY",
+            "--serve says what a gateway serves, and none of the roles is one.",
+            "Add `gateway` to the roles, or leave --serve out.",
+        )
+    settings = load_settings(arguments.data, {"gateway.serve": arguments.serve} if arguments.serve else {})
     if arguments.quarantine:
         settings = replace(settings, kernel=replace(settings.kernel, quarantine=arguments.quarantine))
     try:

@@ -9,10 +9,12 @@ from gateway.admin import dead, stages, tenants, workers
 from gateway.downloads import handlers as downloads
 from gateway.http import health
 from gateway.http.context import CONTEXT, Context
+from gateway.http.duties import duty_of, not_served
 from gateway.http.middleware import authentication, prepare_headers, request_scope
 from gateway.http.requests import ask_later
 from gateway.jobs import handlers as jobs
 from gateway.streams import handlers as streams
+from gateway.streams.websocket import websocket
 from gateway.uploads import handlers as uploads
 
 JSON_BODY_MOST_BYTES = 128 * 1024
@@ -34,7 +36,9 @@ ROUTES = (
     Route("GET", "/v1/jobs/{job}", jobs.show),
     Route("HEAD", "/v1/jobs/{job}", jobs.show),
     Route("POST", "/v1/jobs/{job}/cancel", jobs.cancel),
-    Route("GET", "/v1/jobs/{job}/events", streams.events),
+    Route("GET", "/v1/jobs/{job}/events", streams.job_events),
+    Route("GET", "/v1/events", streams.tenant_events),
+    Route("GET", "/v1/ws", websocket),
     Route("GET", "/v1/jobs/{job}/outputs", downloads.listing),
     Route("HEAD", "/v1/jobs/{job}/outputs", downloads.listing),
     Route("GET", "/v1/jobs/{job}/outputs/{name}", downloads.download),
@@ -69,5 +73,8 @@ def build_application(context: Context) -> web.Application:
     application[CONTEXT] = context
     application.on_response_prepare.append(prepare_headers)
     for route in ROUTES:
-        application.router.add_route(route.method, route.path, route.handler, expect_handler=ask_later)
+        duty = duty_of(route.path)
+        is_served = duty is None or duty in context.settings.gateway.serve
+        handler = route.handler if is_served else not_served
+        application.router.add_route(route.method, route.path, handler, expect_handler=ask_later)
     return application

@@ -16,10 +16,14 @@ from gateway.http.authentication import Authenticator
 from gateway.http.metrics import GatewayMetrics
 from gateway.principal import Principal
 from gateway.streams.connection import Bounds
+from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import Pump
 from gateway.streams.reader import JobReader
+from gateway.streams.strangers import Strangers
 from gateway.streams.streams import Streams
+from gateway.streams.tags import Tags
+from gateway.streams.tenant_reader import TenantReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Context:
     hub: Hub
     pump: Pump
     reader: JobReader
+    tenant_reader: TenantReader
+    feed_reader: FeedReader
+    tags: Tags
+    strangers: Strangers
     streams: Streams
     dead: DeadLetters
     replayer: Replayer

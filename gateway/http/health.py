@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from actors.kernel import ping_all
 from gateway.http.context import Context, context_of
+from gateway.http.duties import hears_events
 from gateway.http.metrics import CONTENT_TYPE
 from gateway.http.responses import json_response
 
@@ -16,7 +17,7 @@ PING_TIMEOUT_S = 1.0
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """The parts of readiness. `pump_lag_s` is null before the pump has started."""
+    """The parts of readiness. `pump_lag_s` is null before the pump has started, and in a process that has none."""
 
     ready: bool
     redis: bool
@@ -51,10 +52,11 @@ async def metrics(request: web.Request) -> web.Response:
 async def readiness_of(context: Context) -> Readiness:
     """Looks at every part."""
     lag_s = context.pump.lag_s
+    hears = not hears_events(context.settings.gateway.serve) or (lag_s < LONGEST_LAG_S and context.pump.connected)
     answers = await _redis_answers(context)
     draining = context.streams.draining
     return Readiness(
-        ready=answers and lag_s < LONGEST_LAG_S and context.pump.connected and not draining,
+        ready=answers and hears and not draining,
         redis=answers,
         pump_lag_s=round(lag_s, 3) if context.pump.started.is_set() else None,
         draining=draining,

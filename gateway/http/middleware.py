@@ -15,9 +15,16 @@ from gateway.http.problems import Problem, of_http_error, render
 from gateway.ids import new_request_id
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
+_INTRODUCED_LATER = frozenset({"/v1/ws"})
+"""Where a client that cannot send headers says who it is in its first message."""
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRANSFERS = ("/v1/jobs/{job}/events", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export")
+_TRANSFERS = frozenset(
+    {
+        "/v1/jobs/{job}/events", "/v1/events", "/v1/ws", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads",
+        "/v1/admin/dead/export",
+    }
+)  # fmt: skip
 
 _log = structlog.get_logger(__name__)
 
@@ -36,9 +43,10 @@ async def request_scope(request: web.Request, handler: Handler) -> web.StreamRes
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every route but the health checks needs a key. What does not exist is said to everybody."""
-    if request.match_info.http_exception is None and request.path not in OPEN_PATHS:
-        authenticator = context_of(request).authenticator
-        request[PRINCIPAL] = authenticator.authenticate(request.headers.get("Authorization"))
+    authorization = request.headers.get("Authorization")
+    needs_none = request.path in OPEN_PATHS or (request.path in _INTRODUCED_LATER and authorization is None)
+    if request.match_info.http_exception is None and not needs_none:
+        request[PRINCIPAL] = context_of(request).authenticator.authenticate(authorization)
     return await handler(request)
 
 

@@ -26,6 +26,16 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "BAD_REQUEST": Kind(400, "Bad request", "The request cannot be understood.", "Check the request."),
     "INVALID_JSON": Kind(400, "Not JSON", "The body is not a JSON object.", "Send one JSON object in UTF-8."),
+    "INVALID_MESSAGE": Kind(400, "Not understood", "The message cannot be understood.", "Correct the message."),
+    "SUBSCRIPTION_EXISTS": Kind(
+        409, "Name taken", "A subscription of this connection has this id.", "Use another id, or `unsub` it first."
+    ),
+    "TOO_MANY_SUBSCRIPTIONS": Kind(
+        429,
+        "Too many subscriptions",
+        "A connection has at most 128 subscriptions.",
+        "Subscribe to `jobs` instead, or use another connection.",
+    ),
     "INVALID_PARAMETER": Kind(
         400, "Invalid parameter", "A parameter of the address is not valid.", "Correct or leave out the parameter."
     ),
@@ -63,6 +73,12 @@ KINDS: dict[str, Kind] = {
     ),
     "UPLOAD_NOT_FOUND": Kind(
         404, "No such upload", "The upload does not exist or has expired.", "Upload the file again and use the new id."
+    ),
+    "ORIGIN_REFUSED": Kind(
+        403,
+        "Page not allowed",
+        "A page of this origin may not open a WebSocket here.",
+        "Serve the page from the same address, or ask the operator to add its origin to gateway.origins.",
     ),
     "METHOD_NOT_ALLOWED": Kind(
         405, "Method not allowed", "This address does not take this method.", "Use one of the methods in `Allow`."
@@ -107,6 +123,12 @@ KINDS: dict[str, Kind] = {
     "RANGE_NOT_SATISFIABLE": Kind(
         416, "Range outside the file", "The range lies outside the file.", "Use the size in `Content-Range`."
     ),
+    "NOT_SERVED_HERE": Kind(
+        421,
+        "Served elsewhere",
+        "This process of the gateway does not serve this address.",
+        "Send it through the proxy in front, which knows who does.",
+    ),
     "INVALID_REQUEST": Kind(
         422, "Invalid request", "The request has an error.", "Correct the fields named in `errors`."
     ),
@@ -117,6 +139,13 @@ KINDS: dict[str, Kind] = {
         "Use a new key for a new request.",
     ),
     "UPLOAD_EMPTY": Kind(422, "Empty file", "The file has no bytes.", "Check the file and send it again."),
+    "UPGRADE_NEEDED": Kind(426, "WebSocket only", "This address speaks WebSocket.", "Connect with a WebSocket client."),
+    "TOO_MANY_STRANGERS": Kind(
+        429,
+        "Too many unknown connections",
+        "Too many connections of your address have not said yet who they are.",
+        "Send the key as a header, or as the first message at once.",
+    ),
     "TENANT_BACKLOG": Kind(
         429,
         "Too much is waiting",
@@ -158,6 +187,7 @@ _RETRY_AFTER_S = {
     "STORE_FULL": 15,
     "STORE_UNAVAILABLE": 2,
     "DISK_FULL": 60,
+    "TOO_MANY_STRANGERS": 5,
 }
 
 

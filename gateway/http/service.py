@@ -17,15 +17,20 @@ from gateway.admin.refs import refs_in
 from gateway.http.application import build_application
 from gateway.http.authentication import Authenticator, installation_key
 from gateway.http.context import Context
+from gateway.http.duties import hears_events
 from gateway.http.health import readiness_of
 from gateway.http.limits import most_streams
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.protocol import GatewayProtocol
+from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import BLOCK_MS, Pump
 from gateway.streams.reader import JobReader
 from gateway.streams.ring import Ring
+from gateway.streams.strangers import Strangers
 from gateway.streams.streams import TICK_S, Streams
+from gateway.streams.tags import Tags
+from gateway.streams.tenant_reader import TenantReader
 
 BACKLOG = 4096
 PROTOCOL: dict[str, Any] = {
@@ -52,6 +57,7 @@ class GatewayService:
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
         self.context = _build_context(settings)
+        self._hears_events = hears_events(settings.gateway.serve)
         self.port = settings.gateway.port
 
     @property
@@ -73,7 +79,9 @@ class GatewayService:
         await runner.setup()
         self._listener = await self._listen(runner.server)
         self.port = self._listener.sockets[0].getsockname()[1]
-        self._tasks = [asyncio.create_task(context.pump.run()), asyncio.create_task(context.streams.keep_time())]
+        self._tasks = [asyncio.create_task(context.streams.keep_time())]
+        if self._hears_events:
+            self._tasks.append(asyncio.create_task(context.pump.run()))
         _log.info("gateway.listening", url=self.url)
 
     async def _listen(self, manager: web.Server | None) -> asyncio.Server:
@@ -89,7 +97,8 @@ class GatewayService:
 
     async def ready(self) -> None:
         """Returns when requests can be served."""
-        await self.context.pump.started.wait()
+        if self._hears_events:
+            await self.context.pump.started.wait()
         while not (await readiness_of(self.context)).ready:  # noqa: ASYNC110 - Redis sends no event when it is back
             await asyncio.sleep(READY_POLL_S)
 
@@ -137,6 +146,10 @@ def _build_context(settings: Settings) -> Context:
         hub=hub,
         pump=Pump(pump_client, partitions, hub, feed_length=kernel.feed_length),
         reader=JobReader(client, partitions),
+        tenant_reader=TenantReader(client, partitions, kernel.retention_s),
+        feed_reader=FeedReader(client, partitions),
+        tags=Tags(client, partitions),
+        strangers=Strangers(),
         streams=Streams(
             most_streams(settings.gateway.max_streams), metrics, tick_s=min(TICK_S, settings.gateway.heartbeat_s / 4)
         ),

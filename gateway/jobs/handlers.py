@@ -85,7 +85,12 @@ async def listing(request: web.Request) -> web.Response:
     try:
         views, following = await persist(
             lambda: list_jobs(
-                context.redis, context.partitions, principal.tenant, before=before, limit=limit, state=state
+                context.redis,
+                context.partitions,
+                principal.tenant,
+                before=before,
+                limit=limit,
+                wanted=None if state is None else lambda view: view.state == state,
             ),
             patience_s=PATIENCE_S,
         )

@@ -26,6 +26,12 @@ class BadCursor:
     """What a client sent is no event id."""
 
 
+def place_of(entry: str) -> tuple[int, int]:
+    """An entry id as numbers: they are in the order of the feed, the text is not."""
+    milliseconds, _, sequence = entry.partition("-")
+    return int(milliseconds), int(sequence)
+
+
 def parse_cursor(text: str | None) -> Cursor | BadCursor | None:
     """The Last-Event-ID of a request. None when the client has seen nothing yet, which a primed id says too."""
     if not text:

@@ -1,6 +1,7 @@
-"""Durable events and progress as they come from Redis, and their envelope on the wire."""
+"""Durable events, progress and snapshots as they come from Redis, and their envelope on the wire."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -25,12 +26,13 @@ NO_EPOCH = "0"
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What every event looks like, on every transport. `id` is null for progress, which is never replayed."""
+    """What every event looks like, on every transport. `id` is null for progress, which is never replayed; `job` and
+    `rev` are null for what is about all jobs of a tenant."""
 
     id: str | None
     type: str
-    job: str
-    rev: int
+    job: str | None
+    rev: int | None
     at: str
     data: msgspec.Raw
 
@@ -48,7 +50,8 @@ class Event(msgspec.Struct, kw_only=True):
     at_ms: int
     data: bytes
     _envelope: bytes = b""
-    _frames: dict[bool, bytes] = {}
+    _plain: bytes = b""
+    _chunked: bytes = b""
 
     @property
     def id(self) -> str:
@@ -74,11 +77,11 @@ class Event(msgspec.Struct, kw_only=True):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
-        framed = self._frames.get(chunked)
-        if framed is None:
-            plain = frame(self.type, self.envelope, self.id)
-            framed = self._frames[chunked] = chunk(plain) if chunked else plain
-        return framed
+        if not self._plain:
+            self._plain = frame(self.type, self.envelope, self.id)
+        if chunked and not self._chunked:
+            self._chunked = chunk(self._plain)
+        return self._chunked if chunked else self._plain
 
 
 class Pulse(msgspec.Struct, kw_only=True):
@@ -92,20 +95,46 @@ class Pulse(msgspec.Struct, kw_only=True):
     percent: float
     progress: bytes
     reason: bytes
-    _frames: dict[bool, bytes] = {}
+    _envelope: bytes = b""
+    _plain: bytes = b""
+    _chunked: bytes = b""
+
+    @property
+    def envelope(self) -> bytes:
+        if not self._envelope:
+            self._envelope = msgspec.json.encode(
+                Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), self._data())
+            )
+        return self._envelope
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame. It has no id, so it does not move the client's cursor."""
-        framed = self._frames.get(chunked)
-        if framed is None:
-            envelope = Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), self._data())
-            plain = frame(PROGRESS, msgspec.json.encode(envelope))
-            framed = self._frames[chunked] = chunk(plain) if chunked else plain
-        return framed
+        if not self._plain:
+            self._plain = frame(PROGRESS, self.envelope)
+        if chunked and not self._chunked:
+            self._chunked = chunk(self._plain)
+        return self._chunked if chunked else self._plain
 
     def _data(self) -> msgspec.Raw:
         document = _PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
         return msgspec.Raw(msgspec.json.encode(document))
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Where things stand, as `snapshot` or, where a client's place was lost, `resync`. `id` is the cursor it gives."""
+
+    type: Literal["snapshot", "resync"]
+    id: str
+    envelope: bytes
+
+    def frame(self, *, chunked: bool) -> bytes:
+        """The SSE frame."""
+        plain = frame(self.type, self.envelope, self.id)
+        return chunk(plain) if chunked else plain
+
+
+Shown = Event | Pulse | Snapshot
+"""What a watcher is shown."""
 
 
 class _PulseData(msgspec.Struct, frozen=True):

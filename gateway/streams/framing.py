@@ -1,4 +1,9 @@
-"""The text of Server-Sent Events (WHATWG HTML, section 9.2) and of HTTP/1.1 chunks (RFC 9112, section 7.1). Pure."""
+"""The bytes of Server-Sent Events (WHATWG HTML, section 9.2), of HTTP/1.1 chunks (RFC 9112, section 7.1) and of
+WebSocket messages (RFC 6455, section 5.2). Pure."""
+
+import struct
+
+_FINAL_TEXT, _FINAL_PING = 0x81, 0x89
 
 
 def frame(event: str, data: bytes, identity: str | None = None) -> bytes:
@@ -19,3 +24,17 @@ def prime(retry_ms: int, identity: str) -> bytes:
 def chunk(data: bytes) -> bytes:
     """`data` as one chunk of an HTTP/1.1 body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def text_message(data: bytes) -> bytes:
+    """`data`, UTF-8, as one unmasked text message of a server."""
+    size = len(data)
+    if size < 126:
+        return bytes((_FINAL_TEXT, size)) + data
+    if size < 1 << 16:
+        return struct.pack("!BBH", _FINAL_TEXT, 126, size) + data
+    return struct.pack("!BBQ", _FINAL_TEXT, 127, size) + data
+
+
+PING = bytes((_FINAL_PING, 0))
+"""A ping of the protocol itself, which every client answers without knowing it."""

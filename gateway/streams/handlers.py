@@ -1,32 +1,43 @@
-"""`/v1/jobs/{job}/events`: the job's events as Server-Sent Events, or as a page of JSON."""
+"""`/v1/jobs/{job}/events` and `/v1/events`: events as Server-Sent Events, or as a page of JSON."""
 
-import msgspec
 from aiohttp import web
 
 from actors.kernel import StoreUnavailable
+from actors.media.spec import MOST_TAG_CHARACTERS
 from gateway.http.context import Context, context_of, principal_of
-from gateway.http.problems import Problem
-from gateway.http.requests import limit_of, parameters, wants_event_stream
-from gateway.http.responses import json_response
-from gateway.jobs.handlers import owned
-from gateway.streams.connection import HEADERS
-from gateway.streams.cursor import Cursor, parse_cursor
-from gateway.streams.opening import reconnecting
-from gateway.streams.sse import serve_job
+from gateway.http.requests import bad_parameter, parameters, wants_event_stream
+from gateway.streams.channel import Channel
+from gateway.streams.job_channel import JobChannel
+from gateway.streams.sse import HEADERS, reconnecting, serve_events
+from gateway.streams.tenant_channel import TenantChannel
+from gateway.streams.timeline import job_timeline, tenant_timeline
 
-PAGE, LONGEST_PAGE = 100, 500
 SHED_RETRY_MS = 15_000
 
 
-async def events(request: web.Request) -> web.StreamResponse:
-    """A stream for who accepts one, else the timeline."""
+async def job_events(request: web.Request) -> web.StreamResponse:
+    """The events of one job: a stream for who accepts one, else the timeline."""
     if not wants_event_stream(request.headers):
-        return await _timeline(request)
+        return await job_timeline(request)
+    return await _stream(request, JobChannel(context_of(request), principal_of(request), request.match_info["job"]))
+
+
+async def tenant_events(request: web.Request) -> web.StreamResponse:
+    """The events of all jobs, or with `tag` of those that carry it: a stream for who accepts one, else the timeline."""
+    if not wants_event_stream(request.headers):
+        return await tenant_timeline(request)
+    tag = parameters(request, "tag").get("tag")
+    if tag is not None and not 0 < len(tag) <= MOST_TAG_CHARACTERS:
+        raise bad_parameter("tag", "No job carries such a tag.", f"A tag has 1 to {MOST_TAG_CHARACTERS} characters.")
+    return await _stream(request, TenantChannel(context_of(request), principal_of(request), tag))
+
+
+async def _stream(request: web.Request, channel: Channel) -> web.StreamResponse:
     context = context_of(request)
     if context.streams.full:
         return _shed(context, "draining" if context.streams.draining else "overloaded")
     try:
-        return await serve_job(request, context, principal_of(request))
+        return await serve_events(request, context, channel)
     except StoreUnavailable:
         return _shed(context, "unavailable")
 
@@ -36,26 +47,3 @@ def _shed(context: Context, reason: str) -> web.Response:
     context.metrics.openings.labels("shed").inc()
     retry_ms = context.streams.retry_ms() + (0 if context.streams.draining else SHED_RETRY_MS)
     return web.Response(body=reconnecting(reason, retry_ms), headers=HEADERS)
-
-
-async def _timeline(request: web.Request) -> web.Response:
-    """The durable events that the job still keeps, oldest first; `after` is the id of the last one that is known."""
-    context = context_of(request)
-    query = parameters(request, "after", "limit")
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
-    reading = await context.reader.read(request.match_info["job"])
-    owned(reading.view, principal_of(request))
-    begin = 0
-    if "after" in query:
-        cursor = parse_cursor(query["after"])
-        places = (place for place, event in enumerate(reading.log, start=1) if event.id == str(cursor))
-        if isinstance(cursor, Cursor):
-            begin = next(places, 0)
-            if begin == 0:
-                raise Problem("EVENTS_GONE")
-        elif cursor is not None:
-            raise Problem("INVALID_CURSOR")
-    page = reading.log[begin : begin + limit]
-    more = begin + limit < len(reading.log)
-    body = {"events": [msgspec.Raw(event.envelope) for event in page], "next": page[-1].id if more else None}
-    return json_response(msgspec.json.encode(body))

@@ -14,7 +14,8 @@ _log = structlog.get_logger(__name__)
 class Watcher(Protocol):
     """One that hears of a topic. Its methods return at once and do no I/O that can block."""
 
-    partition: str
+    @property
+    def partition(self) -> str: ...
 
     def event(self, event: Event, /) -> None: ...
 
@@ -28,8 +29,13 @@ class Watcher(Protocol):
 
 
 def job_topic(job: str) -> str:
-    """The topic of everything about one job."""
-    return f"job:{job}"
+    """The topic of everything about one job: its id, which holds no colon."""
+    return job
+
+
+def tenant_topic(tenant: str) -> str:
+    """The topic of everything about all jobs of one tenant."""
+    return f"tenant:{tenant}"
 
 
 class Hub:
@@ -69,7 +75,7 @@ class Hub:
     def event(self, event: Event) -> None:
         """The next durable event of its partition."""
         self._rings[event.partition].append(event)
-        for watcher in self._of(event.job):
+        for watcher in self._of(event.job, event.tenant):
             try:
                 watcher.event(event)
             except Exception:  # noqa: BLE001 - one broken watcher must not keep the others from hearing
@@ -78,9 +84,10 @@ class Hub:
             self.delivered += 1
 
     def pulse(self, pulse: Pulse) -> None:
-        """Progress of a job."""
-        self._rings[pulse.partition].note(pulse)
-        for watcher in self._of(pulse.job):
+        """Progress of a job; what an event has overtaken is shown to nobody."""
+        if not self._rings[pulse.partition].note(pulse):
+            return
+        for watcher in self._of(pulse.job, pulse.tenant):
             try:
                 watcher.pulse(pulse)
             except Exception:  # noqa: BLE001 - one broken watcher must not keep the others from hearing
@@ -94,6 +101,9 @@ class Hub:
         for watcher in tuple(self._partitions[partition]):
             watcher.lose()
 
-    def _of(self, job: str) -> tuple[Watcher, ...]:
-        watchers = self._topics.get(job_topic(job))
-        return tuple(watchers) if watchers else ()
+    def _of(self, job: str, tenant: str) -> tuple[Watcher, ...]:
+        of_job = self._topics.get(job)
+        of_tenant = self._topics.get(tenant_topic(tenant))
+        if of_tenant:
+            return (*(of_job or ()), *of_tenant)
+        return tuple(of_job) if of_job else ()

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
+from gateway.streams.cursor import place_of
 from gateway.streams.events import Event, Pulse
 
 EVENT_OVERHEAD_BYTES = 400
-"""What one event costs besides its data: the struct, its strings and its place in two queues."""
+"""What one event costs besides its data: the struct, its strings and its place in three queues."""
 
 
 class Ring:
@@ -17,6 +19,7 @@ class Ring:
         self._most_bytes = most_bytes
         self._events: deque[Event] = deque()
         self._jobs: dict[str, deque[Event]] = {}
+        self._tenants: dict[str, deque[Event]] = {}
         self._pulses: dict[str, Pulse] = {}
         self.size_bytes = 0
 
@@ -26,17 +29,24 @@ class Ring:
     def append(self, event: Event) -> None:
         """Adds the newest event of the partition."""
         self._events.append(event)
-        self._jobs.setdefault(event.job, deque()).append(event)
-        self.size_bytes += _size(event)
+        _queue(self._jobs, event.job).append(event)
+        _queue(self._tenants, event.tenant).append(event)
+        # The data, and up to two framed forms of it.
+        self.size_bytes += EVENT_OVERHEAD_BYTES + 3 * len(event.data)
         if event.terminal:
             self._pulses.pop(event.job, None)
         while len(self._events) > self._most_events or self.size_bytes > self._most_bytes:
             self._drop_oldest()
 
-    def note(self, pulse: Pulse) -> None:
-        """Keeps the newest progress of a job that is in the window."""
-        if pulse.job in self._jobs:
-            self._pulses[pulse.job] = pulse
+    def note(self, pulse: Pulse) -> bool:
+        """Keeps the newest progress of a job in the window. False: an event of the job has overtaken it."""
+        events = self._jobs.get(pulse.job)
+        if events is None:
+            return True
+        if pulse.rev < events[-1].rev or events[-1].terminal:
+            return False
+        self._pulses[pulse.job] = pulse
+        return True
 
     def pulse(self, job: str) -> Pulse | None:
         """The newest progress of a job, if it is known here."""
@@ -50,23 +60,53 @@ class Ring:
                 return event, tuple(events)[index + 1 :]
         return None
 
+    def newest(self, tenant: str) -> Event | None:
+        """The last event of a tenant in the window."""
+        events = self._tenants.get(tenant)
+        return events[-1] if events else None
+
+    def of_tenant_since(self, tenant: str, epoch: str, entry: str, most: int) -> Sequence[Event] | None:
+        """At most so many of the tenant's events after one of its own; None when that one is not in the window."""
+        events = self._tenants.get(tenant, ())
+        sought = place_of(entry)
+        # From the newest backwards: a watcher that fell behind is near the end.
+        for distance, event in enumerate(reversed(events)):
+            if event.entry == entry and event.epoch == epoch:
+                first = len(events) - distance
+                return tuple(islice(events, first, first + most))
+            if place_of(event.entry) < sought:
+                return None
+        return None
+
     def clear(self) -> None:
         """Forgets everything: what follows does not continue it."""
         self._events.clear()
         self._jobs.clear()
+        self._tenants.clear()
         self._pulses.clear()
         self.size_bytes = 0
 
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
-        self.size_bytes -= _size(event)
-        events = self._jobs[event.job]
-        events.popleft()
-        if not events:
-            del self._jobs[event.job]
+        self.size_bytes -= EVENT_OVERHEAD_BYTES + 3 * len(event.data)
+        _drop_first(self._tenants, event.tenant)
+        if _drop_first(self._jobs, event.job):
             self._pulses.pop(event.job, None)
 
 
-def _size(event: Event) -> int:
-    # The data, and up to two framed forms of it.
-    return EVENT_OVERHEAD_BYTES + 3 * len(event.data)
+def _queue(queues: dict[str, deque[Event]], name: str) -> deque[Event]:
+    queue = queues.get(name)
+    if queue is None:
+        queue = queues[name] = deque()
+    return queue
+
+
+def _drop_first(queues: dict[str, deque[Event]], name: str) -> bool:
+    """Drops the oldest event of a queue; True when it was the last one."""
+    events = queues[name]
+    events.popleft()
+    if events:
+        return False
+    del queues[name]
+    return True
+

@@ -6,7 +6,7 @@ import random
 import structlog
 
 from gateway.http.metrics import GatewayMetrics
-from gateway.streams.connection import JobStream
+from gateway.streams.connection import Connection
 
 LOOK_S = 0.25
 TICK_S = 1.0
@@ -17,13 +17,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The open streams. One clock serves them all, so a stream costs no timer of its own."""
+    """The open connections. One clock serves them all, so a connection costs no timer of its own."""
 
     def __init__(self, most: int, metrics: GatewayMetrics, *, tick_s: float = TICK_S) -> None:
         self._most = most
         self._metrics = metrics
         self._tick_s = tick_s
-        self._open: dict[JobStream, None] = {}
+        self._open: dict[Connection, None] = {}
         self.draining = False
         """No new stream is begun; the open ones have been told to come back."""
 
@@ -35,15 +35,16 @@ class Streams:
         """Whether a further stream must be turned away."""
         return self.draining or len(self._open) >= self._most
 
-    def add(self, stream: JobStream) -> None:
+    def add(self, stream: Connection) -> None:
         """A stream begins."""
         self._open[stream] = None
-        self._metrics.streams.labels("sse").set(len(self._open))
+        self._metrics.streams.labels(stream.wire.transport).inc()
 
-    def remove(self, stream: JobStream) -> None:
+    def remove(self, stream: Connection) -> None:
         """A stream has ended."""
-        self._open.pop(stream, None)
-        self._metrics.streams.labels("sse").set(len(self._open))
+        if stream in self._open:
+            del self._open[stream]
+            self._metrics.streams.labels(stream.wire.transport).dec()
         if stream.slow:
             self._metrics.slow_disconnects.inc()
 
@@ -77,5 +78,5 @@ class Streams:
                     if ticks:
                         stream.tick(now_s)
                 except Exception:  # noqa: BLE001 - one broken stream must not stop the clock of the others
-                    _log.exception("stream.failed", job=stream.job)
+                    _log.exception("stream.failed", transport=stream.wire.transport)
                     stream.abort()

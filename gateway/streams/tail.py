@@ -20,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.kernel.connection import jittered
 from actors.kernel.keys import Partitions
-from gateway.streams.cursor import BEGINNING
+from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, read_event, read_pulse
 from gateway.streams.hub import Hub
 
@@ -140,12 +140,13 @@ class Tail:
 
     async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
         keys = self._partitions.keys(place.partition)
+        passed = place_of(place.feed)
         # Events before progress: a report made under a revision follows the event of that revision.
         for number, (entry, fields) in enumerate(news.get(keys.feed, ()), start=1):
             identity = entry.decode()
-            if not _follows(identity, place.feed):
+            if (here := place_of(identity)) <= passed:
                 continue
-            place.feed = identity
+            place.feed, passed = identity, here
             try:
                 event = read_event(place.partition, place.epoch or NO_EPOCH, entry, fields)
             except (KeyError, ValueError):
@@ -155,12 +156,14 @@ class Tail:
             self._hub.event(event)
             if number % YIELD_AFTER == 0:
                 await asyncio.sleep(0)
-        for entry, fields in news.get(keys.pulse, ()):
+        for number, (entry, fields) in enumerate(news.get(keys.pulse, ()), start=1):
             place.pulse = entry.decode()
             try:
                 self._hub.pulse(read_pulse(place.partition, fields))
             except (KeyError, ValueError):
                 _log.error("pulse.unreadable", partition=place.partition, entry=place.pulse)
+            if number % YIELD_AFTER == 0:
+                await asyncio.sleep(0)
         self._note_backlog(news.get(keys.feed, []))
 
     async def _confirm(self, places: tuple[Place, ...]) -> None:
@@ -225,12 +228,3 @@ class Tail:
         if len(entries) == READ_COUNT:
             behind_s = time.time() - int(entries[-1][0].partition(b"-")[0]) / 1000
             self._backlog_s = max(self._backlog_s, behind_s)
-
-
-def _follows(entry: str, place: str) -> bool:
-    return _numbers(entry) > _numbers(place)
-
-
-def _numbers(identity: str) -> tuple[int, int]:
-    milliseconds, _, sequence = identity.partition("-")
-    return int(milliseconds), int(sequence)

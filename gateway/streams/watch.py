@@ -12,11 +12,12 @@ from gateway.streams.events import Event, Pulse
 HELD_EVENTS = 256
 """Events that one watcher may have waiting. They are shared with the ring; what overflows is read again."""
 
-Shown = Event | Pulse
-
 
 class JobWatch:
     """The state of one watcher. `rev`, `percent` and `progress_at_ms` are the last that were shown."""
+
+    unknown = None
+    """It knows all it needs to."""
 
     __slots__ = (
         "_held", "_pulse", "end_state", "holding", "lost", "must_read", "percent", "progress_at_ms", "rev",
@@ -65,13 +66,13 @@ class JobWatch:
         self.progress_at_ms = at_ms
         self.end_state = end_state
 
-    def resume(self, pulse: Pulse) -> Sequence[Shown]:
+    def resume(self, pulse: Pulse) -> Sequence[Event | Pulse]:
         """Progress from memory for a client that was just brought up to date. Returns what to show now."""
         if self.ended or pulse.rev != self.rev:
             return ()
         return self._progress(pulse)
 
-    def event(self, event: Event) -> Sequence[Shown]:
+    def event(self, event: Event) -> Sequence[Event | Pulse]:
         """A durable event arrived. Returns what to show now."""
         if self.ended or self.must_read:
             return ()
@@ -83,7 +84,7 @@ class JobWatch:
             return ()
         return self._next(event)
 
-    def pulse(self, pulse: Pulse) -> Sequence[Shown]:
+    def pulse(self, pulse: Pulse) -> Sequence[Event | Pulse]:
         """Progress arrived. Returns what to show now."""
         if self.ended or self.must_read or self._is_old(pulse):
             return ()
@@ -93,17 +94,17 @@ class JobWatch:
             return ()
         return self._progress(pulse)
 
-    def release(self) -> Sequence[Shown]:
+    def release(self) -> Sequence[Event | Pulse]:
         """Stops holding. Returns what was kept back and is still news; look at `must_read` afterwards."""
         self.holding = False
         held, self._held = self._held, []
-        shown: list[Shown] = []
+        shown: list[Event | Pulse] = []
         for event in held:
             if not self.ended and not self.must_read:
                 shown.extend(self._next(event))
         return [*shown, *self._waiting_progress()]
 
-    def _next(self, event: Event) -> Sequence[Shown]:
+    def _next(self, event: Event) -> Sequence[Event | Pulse]:
         if event.rev <= self.rev:
             return ()
         if event.rev != self.rev + 1:
@@ -113,7 +114,7 @@ class JobWatch:
         self.end_state = event.end_state
         return [event, *self._waiting_progress()]
 
-    def _waiting_progress(self) -> Sequence[Shown]:
+    def _waiting_progress(self) -> Sequence[Event | Pulse]:
         pulse = self._pulse
         if pulse is None or self.must_read:
             return ()
@@ -125,7 +126,7 @@ class JobWatch:
         self._pulse = None
         return self._progress(pulse)
 
-    def _progress(self, pulse: Pulse) -> Sequence[Shown]:
+    def _progress(self, pulse: Pulse) -> Sequence[Event | Pulse]:
         self.percent = pulse.percent
         self.progress_at_ms = pulse.at_ms
         return (pulse,)

@@ -10,13 +10,17 @@ import redis.asyncio
 from actors.kernel import Partitions, RedisOptions, connect
 from actors.settings import Settings, load
 from gateway.http.service import GatewayService
+from tests.gateway.keys import KEY
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.sse_client import SseClient
+from tests.gateway.ws_client import WsClient
 
-KEY = "rw_a-key-for-tests"
 MakeSettings = Callable[..., Settings]
 StartGateway = Callable[..., Awaitable[GatewayService]]
 OpenStream = Callable[..., Awaitable[SseClient]]
+OpenSocket = Callable[..., Awaitable[WsClient]]
+
+__all__ = ["KEY"]
 
 
 @pytest.fixture
@@ -98,3 +102,18 @@ async def own_redis_client(own_redis_server: object) -> AsyncIterator[redis.asyn
     client = connect(RedisOptions(url=own_redis_server.url))  # type: ignore[attr-defined]
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def open_socket() -> AsyncIterator[OpenSocket]:
+    """Opens WebSockets and closes what is left of them."""
+    clients: list[WsClient] = []
+
+    async def open_(gateway: GatewayService, **options: object) -> WsClient:
+        client = await WsClient.open(gateway, **options)  # type: ignore[arg-type]
+        clients.append(client)
+        return client
+
+    yield open_
+    for client in clients:
+        await client.close()

@@ -36,6 +36,7 @@ class SseClient:
         self.cursor: str | None = None
         self.retry_ms: int | None = None
         self.frames: list[Frame] = []
+        self._is_of_a_job = True
         self._rev: int | None = None
         self._percent = -1.0
         self._text = b""
@@ -50,6 +51,7 @@ class SseClient:
         last_event_id: str | None = None,
         *,
         version: str = "1.1",
+        path: str | None = None,
         receive_buffer_bytes: int | None = None,
     ) -> Self:
         if receive_buffer_bytes is None:
@@ -57,9 +59,10 @@ class SseClient:
         else:
             reader, writer = await _open_small(port, receive_buffer_bytes)
         client = cls(reader, writer)
+        client._is_of_a_job = path is None
         cursor = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id is not None else ""
         head = (
-            f"GET /v1/jobs/{job}/events HTTP/{version}\r\nHost: test\r\nAuthorization: Bearer {key}\r\n"
+            f"GET {path or f'/v1/jobs/{job}/events'} HTTP/{version}\r\nHost: test\r\nAuthorization: Bearer {key}\r\n"
             f"Accept: text/event-stream\r\n{cursor}\r\n"
         )
         writer.write(head.encode())
@@ -102,6 +105,8 @@ class SseClient:
             self.cursor = frame.id
         if frame.retry is not None:
             self.retry_ms = frame.retry
+        if not self._is_of_a_job:
+            return
         if frame.event in ("snapshot", "resync"):
             self._rev, self._percent = frame.rev, frame.data["data"]["progress"]["percent"]
             assert frame.data["id"] == frame.id

@@ -1,0 +1,99 @@
+"""Reads a tenant's events out of the feed of its partition, for watchers that memory cannot help."""
+
+import asyncio
+from typing import NamedTuple
+
+import redis.asyncio
+import structlog
+
+from actors.kernel import Partitions, persist
+from gateway.streams.cursor import BEGINNING, Cursor
+from gateway.streams.events import NO_EPOCH, Event, read_event
+from gateway.streams.reader import PATIENCE_S
+
+READ_COUNT = 1000
+MOST_READS = 20
+"""Reads for one page: beyond that a client is told to begin anew, so that an old cursor costs no long search."""
+AT_ONCE = 2
+"""Searches of this process that may be on their way; the others wait, so that a crowd of them stays a trickle."""
+
+_log = structlog.get_logger(__name__)
+
+
+class FeedPage(NamedTuple):
+    """Events of one tenant in the order of the feed."""
+
+    events: tuple[Event, ...]
+    entry: str
+    """How far the feed was looked through; the entry itself may be another tenant's."""
+    whole: bool
+    """There was no more at the time."""
+    epoch: str | None
+
+
+class FeedReader:
+    """Searches that begin at a cursor whose own entry is still there; anything else could have lost events."""
+
+    def __init__(self, client: redis.asyncio.Redis, partitions: Partitions) -> None:
+        self._client = client
+        self._partitions = partitions
+        self._searches = asyncio.Semaphore(AT_ONCE)
+        self.calls = 0
+        """Calls sent to Redis since the start."""
+
+    async def after(self, tenant: str, cursor: Cursor, most: int) -> FeedPage | None:
+        """At most so many events after `cursor`; None when they cannot be proved to be all, or lie too far behind.
+
+        Raises StoreUnavailable.
+        """
+        async with self._searches:
+            return await persist(lambda: self._search(tenant, cursor.epoch, cursor.entry, most), patience_s=PATIENCE_S)
+
+    async def first(self, tenant: str, most: int) -> FeedPage:
+        """The oldest events of the tenant that the feed still holds. Raises StoreUnavailable."""
+        async with self._searches:
+            page = await persist(lambda: self._search(tenant, None, BEGINNING, most), patience_s=PATIENCE_S)
+        return page or FeedPage((), BEGINNING, whole=True, epoch=None)
+
+    async def _search(self, tenant: str, epoch: str | None, entry: str, most: int) -> FeedPage | None:
+        partition = self._partitions.of_tenant(tenant)
+        found: list[Event] = []
+        for _ in range(MOST_READS):
+            held, entries, known_epoch = await self._read(partition, entry)
+            if epoch is None:
+                epoch = known_epoch
+            elif known_epoch != epoch:
+                return None
+            if entry != BEGINNING and not held:
+                return None
+            for identity, fields in entries:
+                if tenant.encode() in fields:
+                    if len(found) == most:
+                        return FeedPage(tuple(found), entry, whole=False, epoch=epoch)
+                    found.extend(_readable(partition, epoch, identity, fields))
+                entry = identity.decode()
+            if len(entries) < READ_COUNT:
+                return FeedPage(tuple(found), entry, whole=True, epoch=epoch)
+        return FeedPage(tuple(found), entry, whole=False, epoch=epoch) if found else None
+
+    async def _read(
+        self, partition: str, entry: str
+    ) -> tuple[bool, list[tuple[bytes, dict[bytes, bytes]]], str | None]:
+        """Whether `entry` is still there, what follows it, and the epoch."""
+        self.calls += 1
+        keys = self._partitions.keys(partition)
+        # The proof is read last: an entry that is there then was there while what follows it was read.
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.xrange(keys.feed, f"({entry}" if entry != BEGINNING else "-", count=READ_COUNT)
+            pipeline.xrange(keys.feed, entry, entry, count=1)
+            pipeline.get(keys.epoch)
+            entries, held, epoch = await pipeline.execute()
+        return bool(held), entries, epoch.decode() if epoch else None
+
+
+def _readable(partition: str, epoch: str | None, identity: bytes, fields: dict[bytes, bytes]) -> tuple[Event, ...]:
+    try:
+        return (read_event(partition, epoch or NO_EPOCH, identity, fields),)
+    except (KeyError, ValueError):
+        _log.error("event.unreadable", partition=partition, entry=identity.decode())
+        return ()

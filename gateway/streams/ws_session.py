@@ -1,0 +1,217 @@
+"""What happens on one WebSocket whose client is known: it subscribes, hears, and leaves or is asked to."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+from aiohttp import WSMessage, WSMsgType, web
+
+from actors.kernel import StoreUnavailable, UnknownJobId
+from gateway.http.context import Context
+from gateway.http.problems import Problem
+from gateway.principal import Principal
+from gateway.streams.channel import Channel, NothingNew
+from gateway.streams.connection import Connection
+from gateway.streams.cursor import parse_cursor
+from gateway.streams.events import Snapshot
+from gateway.streams.job_channel import JobChannel
+from gateway.streams.messages import (
+    Auth,
+    Close,
+    JobTopic,
+    Ping,
+    Pong,
+    Resume,
+    Subscribe,
+    Unsubscribe,
+    read_message,
+    read_topic,
+)
+from gateway.streams.subscription import Subscription
+from gateway.streams.tenant_channel import TenantChannel
+from gateway.streams.wire import WEBSOCKET
+
+MOST_SUBSCRIPTIONS = 128
+MOST_MISTAKES = 16
+"""Messages without meaning that a client may send before it is given up."""
+_CLOSES: Mapping[str, Close] = {
+    "lifetime": Close.LIFETIME,
+    "draining": Close.DRAINING,
+    "unavailable": Close.UNAVAILABLE,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class Session:
+    """Lives as long as its connection. Messages are answered in their order; events come in between."""
+
+    def __init__(self, context: Context, principal: Principal, socket: web.WebSocketResponse) -> None:
+        self._context = context
+        self._principal = principal
+        self._socket = socket
+        settings = context.settings.gateway
+        self._connection = Connection(
+            WEBSOCKET, context.bounds, self._wake, life_s=settings.stream_life_s, heartbeat_s=settings.heartbeat_s
+        )
+        self._mistakes = 0
+        self._service: asyncio.Task[None] | None = None
+        """Does what the connection asked for; there only while there is something to do."""
+        self._is_asked_again = False
+        self._is_over = False
+
+    async def run(self, transport: asyncio.Transport | None) -> None:
+        """Until one of both sides has closed."""
+        context, loop = self._context, asyncio.get_running_loop()
+        began_s = loop.time()
+        self._connection.attach(transport)
+        context.streams.add(self._connection)
+        try:
+            self._say("hello", ping=context.settings.gateway.heartbeat_s)
+            await self._listen()
+        finally:
+            self._is_over = True
+            context.streams.remove(self._connection)
+            for subscription in tuple(self._connection.subscriptions.values()):
+                self._drop(subscription)
+            if self._service is not None:
+                await self._service
+            context.metrics.stream_seconds.labels("ws").observe(loop.time() - began_s)
+
+    async def _listen(self) -> None:
+        while not self._connection.gone:
+            message = await self._socket.receive()
+            self._connection.heard()
+            if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}:
+                return
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                await self._answer(message)
+            if self._mistakes > MOST_MISTAKES:
+                self._say("bye", code=Close.UNINTELLIGIBLE, reason="unintelligible", retry_ms=None)
+                await self._socket.close(code=Close.UNINTELLIGIBLE)
+
+    async def _answer(self, message: WSMessage) -> None:
+        try:
+            said = read_message(message.data if message.type is WSMsgType.TEXT else "")
+            match said:
+                case Subscribe() | Resume():
+                    await self._subscribe(said)
+                case Unsubscribe():
+                    if subscription := self._connection.subscriptions.get(said.id):
+                        self._drop(subscription)
+                    self._say("unsub", id=said.id)
+                case Ping():
+                    self._say("pong")
+                case Pong() | Auth():
+                    pass
+        except ValueError as error:
+            self._mistakes += 1
+            self._fail(None, Problem("INVALID_MESSAGE", detail=str(error)))
+
+    async def _subscribe(self, said: Subscribe | Resume) -> None:
+        try:
+            if said.id in self._connection.subscriptions:
+                raise Problem("SUBSCRIPTION_EXISTS")
+            if len(self._connection.subscriptions) >= MOST_SUBSCRIPTIONS:
+                raise Problem("TOO_MANY_SUBSCRIPTIONS")
+            subscription = Subscription(said.id, self._channel(said.topic), self._connection)
+            # Registered before anything is read, so that nothing falls between the two.
+            self._connection.subscriptions[said.id] = subscription
+            self._context.hub.watch(subscription.channel.topic, subscription)
+            try:
+                await self._open(subscription, said)
+            except BaseException:
+                self._drop(subscription)
+                raise
+        except UnknownJobId:
+            self._fail(said.id, Problem("JOB_NOT_FOUND"))
+        except ValueError as error:
+            self._mistakes += 1
+            self._fail(said.id, Problem("INVALID_MESSAGE", detail=str(error)))
+        except StoreUnavailable:
+            self._fail(said.id, Problem("STORE_UNAVAILABLE"))
+        except Problem as problem:
+            self._fail(said.id, problem)
+
+    def _channel(self, topic: str) -> Channel:
+        wanted = read_topic(topic)
+        if isinstance(wanted, JobTopic):
+            return JobChannel(self._context, self._principal, wanted.job)
+        return TenantChannel(self._context, self._principal, wanted.tag)
+
+    async def _open(self, subscription: Subscription, said: Subscribe | Resume) -> None:
+        opening = await subscription.channel.open(parse_cursor(said.since))
+        if isinstance(opening, NothingNew):
+            self._context.metrics.openings.labels("ended").inc()
+            self._say("sub", id=said.id, topic=said.topic, recovered=True, snapshot=None)
+            self._end(subscription)
+            return
+        self._context.metrics.openings.labels(opening.source).inc()
+        items = list(opening.items)
+        first = items.pop(0) if items and isinstance(items[0], Snapshot) else None
+        snapshot = None if first is None else msgspec.Raw(first.envelope)
+        self._say("sub", id=said.id, topic=said.topic, recovered=opening.recovered, snapshot=snapshot)
+        subscription.show(items)
+        subscription.open()
+
+    def _wake(self) -> None:
+        self._is_asked_again = True
+        if self._service is None and not self._is_over:
+            self._service = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        try:
+            while self._is_asked_again and not self._connection.gone:
+                self._is_asked_again = False
+                if self._connection.leave_reason:
+                    await self._leave()
+                    return
+                for subscription in tuple(self._connection.subscriptions.values()):
+                    await self._look_after(subscription)
+        except Exception:  # noqa: BLE001 - nobody awaits this task while the connection lives
+            _log.exception("stream.failed", transport="ws")
+            self._connection.abort()
+        finally:
+            self._service = None
+
+    async def _look_after(self, subscription: Subscription) -> None:
+        if not subscription.is_open:
+            return
+        if subscription.channel.ended:
+            self._end(subscription)
+        elif subscription.wants_reading and not self._connection.behind:
+            try:
+                subscription.show(await subscription.channel.catch_up())
+            except StoreUnavailable:
+                self._connection.leave("unavailable")
+                return
+            subscription.release()
+            # An end that was shown just now, or more to read, is for the next round.
+            self._is_asked_again = True
+
+    def _end(self, subscription: Subscription) -> None:
+        if self._drop(subscription):
+            self._say("end", sub=subscription.name, **subscription.channel.end)
+
+    def _drop(self, subscription: Subscription) -> bool:
+        """Whether it was still there."""
+        self._context.hub.forget(subscription.channel.topic, subscription)
+        is_there = self._connection.subscriptions.get(subscription.name) is subscription
+        if is_there:
+            del self._connection.subscriptions[subscription.name]
+        return is_there
+
+    async def _leave(self) -> None:
+        reason = self._connection.leave_reason
+        code = _CLOSES[reason]
+        self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
+        await self._socket.close(code=code)
+
+    def _fail(self, name: str | None, problem: Problem) -> None:
+        self._say("error", id=name, code=problem.code, detail=problem.detail, suggestion=problem.suggestion)
+
+    def _say(self, op: str, **fields: object) -> None:
+        self._connection.send(WEBSOCKET.message(op, **fields))

@@ -1,0 +1,291 @@
+"""`/v1/events`: all jobs of a tenant in one stream, or those that carry a tag."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+import redis.asyncio
+
+from actors.kernel import Partitions
+from actors.media.task import JobSpec, encode
+from gateway.http.service import GatewayService
+from gateway.streams import feed_reader, tenant_channel
+from gateway.streams.tenant_reader import TenantReader, TenantReading
+from tests.gateway.conftest import OpenStream, StartGateway
+from tests.gateway.polling import eventually
+from tests.gateway.scripted_worker import ScriptedWorker
+from tests.gateway.sse_client import Frame, SseClient
+
+
+def tagged(*tags: str) -> dict[str, Any]:
+    return {"spec": encode(JobSpec(source="https://media.example/a.mp4", format="mp3", tags=tags))}
+
+
+class Followed:
+    """Streams of a tenant: `rev` is contiguous for each job and not for the stream."""
+
+    def __init__(self, open_stream: OpenStream, gateway: GatewayService) -> None:
+        self._open_stream = open_stream
+        self._gateway = gateway
+
+    async def open(self, last_event_id: str | None = None, tag: str | None = None, **options: object) -> SseClient:
+        path = "/v1/events" if tag is None else f"/v1/events?tag={tag}"
+        return await self._open_stream(self._gateway, "", last_event_id, path=path, **options)
+
+
+@pytest.fixture
+def follow(open_stream: OpenStream, gateway: GatewayService) -> Followed:
+    return Followed(open_stream, gateway)
+
+
+def told(frame: Frame) -> tuple[str | None, str, int]:
+    return frame.event, frame.data["job"], frame.data["rev"]
+
+
+async def test_a_snapshot_of_the_newest_jobs_then_everything_that_happens(
+    worker: ScriptedWorker, follow: Followed
+) -> None:
+    first = await worker.submit()
+    second = await worker.submit()
+    stream = await follow.open()
+    snapshot = await stream.until("snapshot")
+    assert snapshot.data["job"] is None
+    assert [job["id"] for job in snapshot.data["data"]["jobs"]] == [second, first]
+    assert snapshot.data["data"]["next"] is None
+    third = await worker.submit()
+    await worker.submitter.cancel(first, "test")
+    assert told(await stream.next()) == ("job.queued", third, 1)
+    assert told(await stream.next()) == ("job.cancelled", first, 2)
+    await worker.run(second)
+    shown = [await stream.next() for _ in range(8)]
+    assert {frame.data["job"] for frame in shown} == {second}
+    assert [frame.data["rev"] for frame in shown] == list(range(2, 10))
+
+
+async def test_another_tenant_is_neither_seen_nor_heard(
+    gateway: GatewayService, worker: ScriptedWorker, follow: Followed
+) -> None:
+    foreign = await worker.submit(tenant="another")
+    own = await worker.submit()
+    await worker.submitter.cancel(foreign, "test")
+    await eventually(lambda: gateway.context.pump.events == 3)
+    stream = await follow.open()
+    snapshot = await stream.until("snapshot")
+    assert [job["id"] for job in snapshot.data["data"]["jobs"]] == [own]
+    # The place that the snapshot gives is the tenant's own last event, although another's came after it.
+    assert snapshot.id is not None
+    ring = gateway.context.hub.ring(gateway.context.partitions.of_tenant("default"))
+    newest = ring.newest("default")
+    assert newest is not None
+    assert snapshot.id == newest.id
+    await worker.submitter.cancel(await worker.submit(tenant="another"), "test")
+    await worker.submitter.cancel(own, "test")
+    assert told(await stream.next()) == ("job.cancelled", own, 2)
+
+
+async def test_a_cursor_is_continued_from_memory_and_from_the_feed(
+    start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
+) -> None:
+    first = await start_gateway()
+    jobs = [await worker.submit() for _ in range(3)]
+    await eventually(lambda: first.context.pump.events == 3)
+    stream = await Followed(open_stream, first).open()
+    cursor = (await stream.until("snapshot")).id
+    stream.abort()
+    for job in jobs:
+        await worker.submitter.cancel(job, "test")
+    again = await Followed(open_stream, first).open(cursor)
+    await again.next()
+    assert [told(await again.next()) for _ in jobs] == [("job.cancelled", job, 2) for job in jobs]
+    # A gateway that has just begun has nothing in memory.
+    second = await start_gateway()
+    anew = await Followed(open_stream, second).open(cursor)
+    await anew.next()
+    assert [told(await anew.next()) for _ in jobs] == [("job.cancelled", job, 2) for job in jobs]
+    assert second.context.feed_reader.calls == 1
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "otherepoch.1-1", "OLD"])
+async def test_a_cursor_that_proves_nothing_is_answered_with_resync(
+    gateway: GatewayService,
+    worker: ScriptedWorker,
+    follow: Followed,
+    redis_client: redis.asyncio.Redis,
+    partitions: Partitions,
+    cursor: str,
+) -> None:
+    job = await worker.submit()
+    await eventually(lambda: gateway.context.pump.events == 1)
+    if cursor == "OLD":
+        epoch = gateway.context.pump.epoch(partitions.of_tenant("default"))
+        cursor = f"{epoch}.1-1"
+    stream = await follow.open(cursor)
+    resync = await stream.until("resync")
+    assert [one["id"] for one in resync.data["data"]["jobs"]] == [job]
+
+
+async def test_the_feed_trimmed_past_a_cursor_is_a_resync_and_not_a_part(
+    start_gateway: StartGateway,
+    worker: ScriptedWorker,
+    open_stream: OpenStream,
+    redis_client: redis.asyncio.Redis,
+    partitions: Partitions,
+) -> None:
+    first = await start_gateway()
+    jobs = [await worker.submit() for _ in range(4)]
+    await eventually(lambda: first.context.pump.events == 4)
+    cursor = (await (await Followed(open_stream, first).open()).until("snapshot")).id
+    for job in jobs:
+        await worker.submitter.cancel(job, "test")
+    feed = partitions.keys(partitions.of_tenant("default")).feed
+    await redis_client.xtrim(feed, maxlen=2, approximate=False)
+    second = await start_gateway()
+    stream = await Followed(open_stream, second).open(cursor)
+    resync = await stream.until("resync")
+    assert [one["state"] for one in resync.data["data"]["jobs"]] == ["cancelled"] * 4
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_an_event_around_the_snapshot_is_shown_exactly_once(
+    gateway: GatewayService,
+    worker: ScriptedWorker,
+    follow: Followed,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    job = await worker.submit()
+    read = TenantReader.read
+
+    async def between(self: TenantReader, tenant: str, tag: str | None) -> TenantReading:
+        heard = gateway.context.pump.events
+        if moment == "before":
+            await worker.take("ingest")
+            await eventually(lambda: gateway.context.pump.events > heard)
+        reading = await read(self, tenant, tag)
+        if moment == "after":
+            await worker.take("ingest")
+            await eventually(lambda: gateway.context.pump.events > heard)
+        return reading
+
+    monkeypatch.setattr(TenantReader, "read", between)
+    stream = await follow.open()
+    snapshot = await stream.until("snapshot")
+    assert snapshot.data["data"]["jobs"][0]["state"] == ("running" if moment == "before" else "queued")
+    await worker.submitter.cancel(job, "test")
+    await worker.submit()
+    shown: list[tuple[str | None, str, int]] = []
+    while not shown or shown[-1][0] != "job.queued":
+        shown.append(told(await stream.next()))
+    assert [one for one in shown if one[0] == "job.started"] == (
+        [] if moment == "before" else [("job.started", job, 2)]
+    )
+
+
+async def test_a_tag_shows_the_jobs_that_carry_it(
+    gateway: GatewayService, worker: ScriptedWorker, follow: Followed
+) -> None:
+    old = await worker.submit(**tagged("a", "b"))
+    await worker.submit(**tagged("b"))
+    stream = await follow.open(tag="a")
+    snapshot = await stream.until("snapshot")
+    assert [job["id"] for job in snapshot.data["data"]["jobs"]] == [old]
+    # Of these the gateway knows no tags yet: it has to look, and nothing gets out of order.
+    jobs = [await worker.submit(**tagged("a" if number % 2 else "c")) for number in range(6)]
+    wanted = jobs[1::2]
+    assert [told(await stream.next()) for _ in wanted] == [("job.queued", job, 1) for job in wanted]
+    for job in (old, *jobs):
+        await worker.submitter.cancel(job, "test")
+    assert [told(await stream.next()) for _ in range(4)] == [("job.cancelled", job, 2) for job in (old, *wanted)]
+
+
+async def test_progress_of_all_jobs_is_shown_and_has_no_id(worker: ScriptedWorker, follow: Followed) -> None:
+    job = await worker.submit()
+    grant = await worker.take("ingest")
+    stream = await follow.open()
+    await stream.until("snapshot")
+    await worker.beat(grant, 12.0)
+    progress = await stream.until("job.progress")
+    assert (progress.id, progress.data["job"], progress.data["rev"]) == (None, job, 2)
+
+
+async def test_a_lost_feed_is_told_to_who_is_listening(
+    gateway: GatewayService,
+    worker: ScriptedWorker,
+    follow: Followed,
+    redis_client: redis.asyncio.Redis,
+    partitions: Partitions,
+) -> None:
+    job = await worker.submit()
+    stream = await follow.open()
+    await stream.until("snapshot")
+    keys = partitions.keys(partitions.of_tenant("default"))
+    await redis_client.delete(keys.feed, keys.epoch)
+    await worker.submitter.cancel(job, "test")
+    resync = await stream.until("resync")
+    assert resync.data["data"]["jobs"][0]["state"] == "cancelled"
+    after = await worker.submit()
+    assert told(await stream.until("job.queued")) == ("job.queued", after, 1)
+
+
+async def test_who_reads_slowly_gets_every_event_in_the_end(
+    gateway: GatewayService, worker: ScriptedWorker, follow: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a watcher may hold: the rest comes from memory, in several parts, without a hole."""
+    monkeypatch.setattr(tenant_channel, "CATCH_UP_EVENTS", 40)
+    stream = await follow.open(receive_buffer_bytes=4096)
+    await stream.until("snapshot")
+    connection = next(iter(gateway.context.streams._open))
+    jobs = [await worker.submit() for _ in range(900)]
+    for job in jobs:
+        await worker.submitter.cancel(job, "x" * 6000)
+    await eventually(lambda: gateway.context.pump.events == 1800)
+    assert connection.behind
+    seen: dict[str, int] = {}
+    while sum(seen.values()) < 1800:
+        frame = await stream.next()
+        if frame.event != "heartbeat":
+            _, job, rev = told(frame)
+            assert rev == seen.get(job, 0) + 1
+            seen[job] = rev
+    assert set(seen) == set(jobs)
+
+
+async def test_the_timeline_of_a_tenant_is_read_page_by_page(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_reader, "READ_COUNT", 3)
+    jobs = [await worker.submit(**tagged("odd" if number % 2 else "even")) for number in range(5)]
+    for number in range(4):
+        await worker.submit(tenant=f"another-{number}")
+    await worker.submitter.cancel(jobs[0], "test")
+
+    async def pages(**query: str) -> list[tuple[str, str]]:
+        seen: list[tuple[str, str]] = []
+        after: dict[str, str] = {}
+        while True:
+            async with api.get("/v1/events", params={"limit": "2", **query, **after}) as response:
+                assert response.status == 200
+                page = await response.json()
+            seen += [(event["type"], event["job"]) for event in page["events"]]
+            if page["next"] is None:
+                return seen
+            after = {"after": page["next"]}
+
+    whole = [("job.queued", job) for job in jobs] + [("job.cancelled", jobs[0])]
+    assert await pages() == whole
+    assert await pages(tag="even") == [(kind, job) for kind, job in whole if jobs.index(job) % 2 == 0]
+    for cursor, status, code in (("nonsense", 400, "INVALID_CURSOR"), ("0.1-1", 410, "EVENTS_GONE")):
+        async with api.get("/v1/events", params={"after": cursor}) as response:
+            assert (response.status, (await response.json())["code"]) == (status, code)
+
+
+async def test_a_crowd_of_watchers_of_one_tenant_costs_few_readings(
+    gateway: GatewayService, worker: ScriptedWorker, follow: Followed
+) -> None:
+    await worker.submit()
+    before = gateway.context.tenant_reader.readings
+    streams = await asyncio.gather(*(follow.open() for _ in range(50)))
+    for stream in streams:
+        await stream.until("snapshot")
+    assert gateway.context.tenant_reader.readings - before < 50 / 2

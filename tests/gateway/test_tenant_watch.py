@@ -1,0 +1,124 @@
+"""What a watcher of a tenant is shown, and in which order."""
+
+from gateway.streams.tenant_watch import HELD_EVENTS, HELD_PULSES, Mark, TenantWatch
+from tests.gateway.events import event, pulse
+
+
+def all_jobs(_job: str) -> bool:
+    return True
+
+
+def open_watch(entry: str = "0-1") -> TenantWatch:
+    watch = TenantWatch(all_jobs)
+    watch.resume("e1", entry)
+    watch.release()
+    return watch
+
+
+def test_it_holds_until_it_is_released_and_then_shows_each_event_once() -> None:
+    watch = TenantWatch(all_jobs)
+    first, second = event(1), event(2)
+    assert not watch.event(first)
+    assert not watch.event(second)
+    watch.resume("e1", "0-1")
+    assert list(watch.release()) == [first, second]
+    assert not watch.event(second), "an entry that was passed comes again"
+    third = event(3)
+    assert list(watch.event(third)) == [third]
+    assert watch.entry == third.entry
+
+
+def test_entries_are_compared_as_numbers() -> None:
+    watch = open_watch("999-9")
+    later = event(1)  # entry 1001-0, which is smaller than 999-9 as text
+    assert list(watch.event(later)) == [later]
+
+
+def test_what_a_snapshot_has_shown_is_not_shown_again() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.begin_reading()
+    for number in range(1, 4):
+        watch.event(event(number))
+    watch.pulse(pulse(2, 40.0))
+    # The snapshot was read after the second event had happened, the third came after it.
+    watch.show("e1", "0-1", {"j00-a": Mark(2, 50.0, 10**15)})
+    assert [one.rev for one in watch.release()] == [3]
+    assert [one.rev for one in watch.pulse(pulse(3, 60.0))] == [3], "newer than the snapshot by its event"
+
+
+def test_progress_older_than_the_snapshot_is_dropped() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.begin_reading()
+    watch.show("e1", "0-1", {"j00-a": Mark(2, 50.0, 0)})
+    watch.release()
+    assert not watch.pulse(pulse(2, 49.0))
+    assert not watch.pulse(pulse(1, 60.0))
+    assert watch.pulse(pulse(2, 51.0))
+
+
+def test_a_terminal_event_that_the_snapshot_includes_is_not_repeated() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.begin_reading()
+    watch.event(event(5, "job.completed"))
+    watch.show("e1", "0-1", {"j00-a": Mark(5, 100.0, 0)})
+    assert not watch.release()
+    again = event(6, "job.replayed")
+    assert list(watch.event(again)) == [again]
+
+
+def test_held_progress_is_the_newest_of_each_job_and_none_that_an_event_overtook() -> None:
+    watch = open_watch()
+    watch.hold()
+    for percent in range(10):
+        watch.pulse(pulse(1, float(percent), job="j00-a"))
+        watch.pulse(pulse(1, float(percent), job="j00-b"))
+    watch.event(event(2, job="j00-b"))
+    shown = watch.release()
+    assert [(type(one).__name__, one.job) for one in shown] == [("Event", "j00-b"), ("Pulse", "j00-a")]
+    assert shown[1].percent == 9.0  # type: ignore[union-attr]
+
+
+def test_what_is_held_is_bounded() -> None:
+    watch = open_watch()
+    watch.hold()
+    for number in range(HELD_PULSES + 10):
+        watch.pulse(pulse(1, 1.0, job=f"j00-{number}"))
+    assert len(watch.release()) == HELD_PULSES
+    watch.hold()
+    for rev in range(1, HELD_EVENTS + 1):
+        watch.event(event(rev))
+    assert not watch.must_read
+    watch.event(event(HELD_EVENTS + 1))
+    assert watch.must_read
+    watch.begin_reading()
+    assert not watch.release(), "what was held is in what is read"
+
+
+def test_a_job_that_is_not_known_holds_up_everything_behind_it() -> None:
+    known: dict[str, bool] = {"j00-yes": True, "j00-no": False}
+    watch = TenantWatch(known.get)
+    watch.resume("e1", "0-1")
+    watch.release()
+    yes, no = event(1, job="j00-yes"), event(2, job="j00-no")
+    assert list(watch.event(yes)) == [yes]
+    assert not watch.event(no)
+    new, after, newer = event(3, job="j00-new"), event(4, job="j00-yes"), event(5, job="j00-newer")
+    for one in (new, after, newer):
+        assert not watch.event(one)
+    assert watch.unknown == "j00-new"
+    known["j00-new"] = True
+    assert list(watch.release()) == [new, after]
+    assert watch.unknown == "j00-newer"
+    known["j00-newer"] = False
+    assert not watch.release()
+    assert watch.unknown is None
+    assert watch.entry == newer.entry
+
+
+def test_a_hole_is_told() -> None:
+    watch = open_watch()
+    watch.lose()
+    assert watch.must_read
+    assert watch.lost
+    assert not watch.event(event(1))
+    assert not watch.pulse(pulse(1, 1.0))
