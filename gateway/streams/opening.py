@@ -22,10 +22,10 @@ def open_from_ring(cursor: Cursor, ring: Ring, watch: JobWatch, job: str, tenant
     if found is None or found[0].tenant != tenant:
         return None
     seen, rest = found
-    if seen.terminal and not rest:
-        return NothingNew()
     last = rest[-1] if rest else seen
     watch.show(last.rev, 0.0, 0, last.end_state)
+    if seen.terminal and not rest:
+        return NothingNew()
     pulse = ring.pulse(job)
     return Opening([*rest, *(watch.resume(pulse) if pulse is not None else ())], "ring")
 
@@ -40,6 +40,7 @@ def open_from_reading(
         rest = events_after(cursor, reading.epoch, reading.log, view.rev)
         if rest is not None:
             if not rest and view.terminal:
+                watch.show(view.rev, view.percent, view.updated_at_ms, end_state_of(view))
                 return NothingNew()
             return Opening(continuation(view, rest, watch), "log")
     return Opening(snapshot("resync", view, reading, watch, retention_s), "resync")

@@ -74,7 +74,7 @@ async def test_each_event_passes_also_where_nginx_compresses_streams(
 async def test_an_idle_stream_outlives_the_proxys_patience(
     tmp_path: Path, redis_url: str, worker: ScriptedWorker
 ) -> None:
-    """nginx ends what was silent for 60 s, and the gateway gives a sign of life each 15 to 20 s. Here all of it is sixty
+    """nginx ends what was silent for 60 s, and the gateway gives a sign of life each 15 to 20 s. Here all of it is 60
     times as fast, so that ten idle minutes are ten seconds."""
     job = await worker.submit()
     async with (
