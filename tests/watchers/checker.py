@@ -17,7 +17,7 @@ from tests.watchers.story import Connected, Left, Story
 TERMINAL = {"completed", "failed", "cancelled", "expired"}
 TERMINAL_EVENTS = {f"job.{state}" for state in TERMINAL}
 WHOLE = ("snapshot", "resync")
-_ID = re.compile(r"([0-9a-z]+)\.([0-9]+)-([0-9]+)")
+ID = re.compile(r"([0-9a-z]+)\.([0-9]+)-([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,17 @@ class Wrong:
     message: str
 
 
-Kept = Mapping[int, tuple[str, str]]
-"""Revision to type and entry of the durable events that the job's log holds at the end."""
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A durable event in a job's log. Its entry's own time may be a little later than the event's."""
+
+    type: str
+    entry: str
+    at_ms: int
+
+
+Kept = Mapping[int, Logged]
+"""Revision to event: what the job's log holds at the end."""
 
 
 def judge(story: Story, kept: Kept, allowed: Allowed) -> list[Wrong]:
@@ -105,9 +114,10 @@ class _Reading:
         # Whoever had left with the end before it was undone cannot be told.
         gone = self._closed and self._allowed.undone(self._shown_ms)
         for rev, (kind, milliseconds, sequence) in self._shown.items():
-            shown = (kind, f"{milliseconds}-{sequence}")
-            if kept.get(rev) != shown and not (gone and self._allowed.undone(milliseconds)):
-                self._say("kept", f"it was shown {shown} as {rev}; the log has {kept.get(rev)}")
+            logged, entry = kept.get(rev), f"{milliseconds}-{sequence}"
+            same = logged is not None and (logged.type, logged.entry) == (kind, entry)
+            if not same and not (gone and self._allowed.undone(milliseconds)):
+                self._say("kept", f"it was shown {kind} {entry} as {rev}; the log has {logged}")
 
     def _say(self, rule: str, message: str) -> None:
         self.found.append(Wrong(rule, self._story.watcher, self._story.job, message))
@@ -123,7 +133,9 @@ class _Reading:
             self._closed = True
             if self._state is None:
                 self._say("stopped", "it was told to stop before it was shown the terminal event")
-        self._awaits = "prime" if item.answer == "stream" else None
+        self._awaits = None
+        if item.answer == "stream":
+            self._awaits = "prime" if item.primed else self._beginning()
         self._sent_away = False
 
     def _frame(self, frame: Frame) -> None:
@@ -165,7 +177,11 @@ class _Reading:
         elif frame.id != own and not (own is None and re.fullmatch(r"[0-9a-z]+\.0-0", frame.id)):
             self._say("prime", f"the primed id is {frame.id}, the client's cursor {own}")
         self._cursor = frame.id or self._cursor
-        self._awaits = "continuation" if own else "snapshot"
+        self._awaits = self._beginning()
+
+    def _beginning(self) -> str:
+        """How a stream for this cursor goes on."""
+        return "snapshot" if self._cursor is None or self._cursor.endswith(".0-0") else "continuation"
 
     def _end(self, data: dict[str, Any]) -> None:
         self._closed = True
@@ -238,7 +254,7 @@ class _Reading:
 
     def _moves(self, identity: str | None, *, again: bool = False) -> bool:
         """Takes the id of a durable event as the client's cursor: it is one, and lies behind the last one."""
-        match = _ID.fullmatch(identity or "")
+        match = ID.fullmatch(identity or "")
         if match is None:
             self._say("id", f"{identity} is no id")
             return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.conftest import RedisServer
 from tests.watchers.checker import Allowed
 from tests.watchers.scene import Crowd, Scene
+from tests.watchers.target import Transport
 from tests.watchers.watcher import Manners
 
 NOTHING = Allowed()
@@ -20,6 +21,21 @@ UNWRITTEN_MS = 250
 """A transition has its time before it is in the file."""
 
 
+def _transport(number: int) -> Transport:
+    return "ws" if number % 2 else "sse"
+
+
+def _mixed(number: int) -> Manners:
+    """One in five breaks its connection now and then."""
+    return Manners(retry_scale=0.2, cuts=0.01 if number % 10 < 2 else 0.0, transport=_transport(number))
+
+
+def _slow(number: int) -> Manners:
+    """One in five takes little and pauses long."""
+    slow = Manners(0.2, pauses=4, receive_buffer_bytes=4096, transport=_transport(number))
+    return slow if number % 10 < 2 else Manners(0.2, transport=_transport(number))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`strike` returns, when it is over, what it excuses."""
@@ -27,7 +43,7 @@ class Fault:
     name: str
     strike: Callable[[Scene, float], Awaitable[Allowed]]
     gateways: int = 1
-    crowd: Crowd = lambda number: Manners(retry_scale=0.2, cuts=0.01 if number % 10 == 0 else 0.0)
+    crowd: Crowd = _mixed
     padding_bytes: int = 0
 
 
@@ -95,18 +111,13 @@ def append_only_file(server: RedisServer) -> Path:
     return growing[0] if growing else server.directory / "appendonly.aof"
 
 
-def _slow(number: int) -> Manners:
-    """One in ten takes little and pauses long."""
-    return Manners(0.2, pauses_s=1.5, receive_buffer_bytes=4096) if number % 10 == 0 else Manners(0.2)
-
-
 FAULTS = (
     Fault("gateway killed", _gateway_killed),
     Fault("redis restarted", _redis_restarted),
     Fault("feed trimmed", _feed_trimmed),
     Fault("epoch lost", _epoch_lost),
     Fault("last second lost", _last_second_lost),
-    Fault("slow readers", _nothing, crowd=_slow, padding_bytes=60_000),
+    Fault("slow readers", _nothing, crowd=_slow, padding_bytes=30_000),
     Fault("rolling restart", _rolling_restart, gateways=2),
 )
 

@@ -37,6 +37,7 @@ from tests.gateway.scripted_worker import STAGES, a_result
 
 OPTIONS = KernelOptions(window=10_000, lease_s=3.0, crash_budget=100)
 CALL = 50
+TAG = "third"
 KEEPER_EVERY_S = 0.5
 ERROR = {"code": "NOT_MEDIA", "message": "No media.", "suggestion": "Send media.", "retryable": False}
 Item = TypeVar("Item")
@@ -60,6 +61,7 @@ class Producer:
     ) -> None:
         """`padding_bytes`: size of the message of each error, which makes events large."""
         self.jobs: list[str] = []
+        self.tagged: list[str] = []
         self.transitions: Counter[str] = Counter()
         self._client = client
         self._partitions = partitions
@@ -78,12 +80,15 @@ class Producer:
         self._cursor = "0"
 
     async def submit(self, count: int) -> list[str]:
-        """New jobs. A third of them may end at any time."""
-        for _ in range(count):
-            spec = encode(JobSpec(source="https://media.example/clip.mp4", format="mp3"))
+        """New jobs. A third of them carries `TAG`; a third may end at any time."""
+        for number in range(count):
+            tags = (TAG,) if number % 3 == 0 else ()
+            spec = encode(JobSpec(source="https://media.example/clip.mp4", format="mp3", tags=tags))
             submission = Submission(tenant="default", stage=STAGES[0], spec=spec, input=b"{}")
             job = (await persist(lambda submission=submission: self._submitter.submit(submission))).job  # type: ignore[misc]
             self.jobs.append(job)
+            if tags:
+                self.tagged.append(job)
             if self._draw.random() < 1 / 3:
                 self._early.add(job)
         return self.jobs[-count:]

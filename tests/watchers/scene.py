@@ -13,11 +13,13 @@ import redis.asyncio
 from actors.kernel import Partitions, RedisOptions, connect, read_job, read_log
 from tests.conftest import RedisServer
 from tests.gateway.conftest import KEY
-from tests.watchers.checker import Allowed, Kept, Wrong, judge_all
+from tests.watchers.checker import Allowed, Kept, Logged, Wrong, judge_all
 from tests.watchers.frames import Frame
 from tests.watchers.gateways import GatewayProcess, gateways
-from tests.watchers.producer import Producer
+from tests.watchers.producer import TAG, Producer
 from tests.watchers.story import Connected
+from tests.watchers.target import Target
+from tests.watchers.tenant_checker import judge_tenants
 from tests.watchers.watcher import Manners, Watcher
 
 Crowd = Callable[[int], Manners]
@@ -27,7 +29,10 @@ Crowd = Callable[[int], Manners]
 @dataclass(frozen=True, slots=True)
 class Size:
     jobs: int
+    """At most a hundred, so that a snapshot of the tenant holds all."""
     watchers: int
+    of_tenant: int
+    """Watchers of all jobs, or of those with the tag."""
     around_s: float
     """How long things go on before and after the fault."""
     ends_within_s: float
@@ -52,8 +57,12 @@ class Scene:
         jobs = await self.producer.submit(size.jobs)
         ports = itertools.cycle(gateway.port for gateway in self.gateways)
         for number in range(size.watchers):
-            job = jobs[number % size.jobs]
-            self.watchers.append(Watcher(f"w{number}", job, KEY, lambda: next(ports), crowd(number), seed))
+            target, ends = Target(jobs[number % size.jobs]), jobs[number % size.jobs : number % size.jobs + 1]
+            if number < size.of_tenant:
+                tagged = number % 4 >= 2
+                target, ends = Target(tag=TAG if tagged else None), self.producer.tagged if tagged else jobs
+            watcher = Watcher(f"w{number}", target, ends, KEY, lambda: next(ports), crowd(number), seed)
+            self.watchers.append(watcher)
         self.tasks = [asyncio.create_task(watcher.run()) for watcher in self.watchers]
         async with asyncio.timeout(30):
             await asyncio.gather(*(watcher.following.wait() for watcher in self.watchers))
@@ -73,12 +82,14 @@ class Scene:
         kept: dict[str, Kept] = {}
         for job in self.producer.jobs:
             entries = await read_log(self.client, self.partitions, job)
-            kept[job] = {entry.rev: (entry.type, entry.id) for entry in entries}
-        found = judge_all((watcher.story for watcher in self.watchers), kept, allowed)
-        unfinished = {story.job for story in late}
-        for job in sorted(unfinished):
-            view = await read_job(self.client, self.partitions, job)
-            found.append(Wrong("late", "", job, f"its watchers still wait; it is {view and (view.state, view.rev)}"))
+            kept[job] = {entry.rev: Logged(entry.type, entry.id, entry.at) for entry in entries}
+        of_jobs = [watcher for watcher in self.watchers if watcher.target.job is not None]
+        of_tenant = [watcher for watcher in self.watchers if watcher.target.job is None]
+        found = judge_all((watcher.story for watcher in of_jobs), kept, allowed)
+        found += judge_tenants(((watcher.story, watcher.jobs) for watcher in of_tenant), kept, allowed)
+        for story in late:
+            view = await read_job(self.client, self.partitions, story.job) if story.job else None
+            found.append(Wrong("late", story.watcher, story.job, f"it still waits; {view and (view.state, view.rev)}"))
         return found
 
     def figures(self) -> dict[str, int]:
@@ -99,9 +110,6 @@ class Scene:
             "sent away": frames["reconnect"],
             "ends": frames["end"],
             "stopped": sum(isinstance(item, Connected) and item.answer == "ended" for item in items),
-            "progress of the slow": sum(
-                sum(1 for _ in watcher.story.frames("job.progress")) for watcher in self.watchers if watcher.slow
-            ),
             "transitions": sum(self.producer.transitions.values()),
         }
 

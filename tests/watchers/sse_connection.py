@@ -1,20 +1,21 @@
-"""One connection to `/v1/jobs/{job}/events` on a raw socket."""
+"""One connection that follows a target by Server-Sent Events, on a raw socket."""
 
 import asyncio
-import socket
 from typing import Self
 
+from tests.watchers.connecting import ANSWERED_WITHIN_S, SILENT_S, connected
 from tests.watchers.frames import Decoder, Frame
 from tests.watchers.story import Answer
+from tests.watchers.target import Target
 
-ANSWERED_WITHIN_S = 15.0
-SILENT_S = 25.0
-"""A gateway gives a sign of life each 15 to 20 s; who hears none for longer comes back, as a watchdog would."""
 ANSWERS: dict[int, Answer] = {200: "stream", 204: "ended", 404: "unknown"}
 
 
 class SseConnection:
     """`read` until it returns nothing: then the server has closed the stream. Whatever else ends it is an OSError."""
+
+    primed = True
+    """A stream begins with a cursor of its own."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -24,23 +25,12 @@ class SseConnection:
 
     @classmethod
     async def open(
-        cls, port: int, job: str, key: str, cursor: str | None, *, receive_buffer_bytes: int | None = None
+        cls, port: int, target: Target, key: str, cursor: str | None, receive_buffer_bytes: int | None = None
     ) -> Self:
         """Returns when the head was read. Raises OSError or TimeoutError."""
-        sock = socket.socket()
+        connection = cls(*await connected(port, receive_buffer_bytes))
         try:
-            sock.setblocking(False)
-            if receive_buffer_bytes is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-            async with asyncio.timeout(ANSWERED_WITHIN_S):
-                await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-                reader, writer = await asyncio.open_connection(sock=sock, limit=receive_buffer_bytes or 1 << 16)
-        except BaseException:
-            sock.close()
-            raise
-        connection = cls(reader, writer)
-        try:
-            await connection._ask(job, key, cursor)
+            await connection._ask(target, key, cursor)
         except BaseException:
             connection.abort()
             raise
@@ -70,10 +60,10 @@ class SseConnection:
     def abort(self) -> None:
         self._writer.transport.abort()
 
-    async def _ask(self, job: str, key: str, cursor: str | None) -> None:
+    async def _ask(self, target: Target, key: str, cursor: str | None) -> None:
         last = f"Last-Event-ID: {cursor}\r\n" if cursor is not None else ""
         self._writer.write(
-            f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n"
+            f"GET {target.path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n"
             f"Accept: text/event-stream\r\n{last}\r\n".encode()
         )
         async with asyncio.timeout(ANSWERED_WITHIN_S):

@@ -12,10 +12,11 @@ Answer = Literal["stream", "ended", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection was answered. `cursor` is what the client sent."""
+    """A connection was answered. `cursor` is what the client sent; `primed`: it is told a cursor first of all."""
 
     cursor: str | None
     answer: Answer
+    primed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Story:
 
     watcher: str
     job: str
+    """Empty: all jobs of the tenant."""
     items: list[Item] = field(default_factory=list)
     refusals: int = 0
 

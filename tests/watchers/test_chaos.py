@@ -14,8 +14,8 @@ from tests.conftest import RedisServer
 from tests.watchers.faults import FAULTS, Fault
 from tests.watchers.scene import Size, scene
 
-SHORT = Size(jobs=12, watchers=48, around_s=0.6, ends_within_s=30)
-CROWD = Size(jobs=200, watchers=1000, around_s=4.0, ends_within_s=60)
+SHORT = Size(jobs=12, watchers=60, of_tenant=12, around_s=0.5, ends_within_s=30)
+CROWD = Size(jobs=96, watchers=1000, of_tenant=40, around_s=4.0, ends_within_s=60)
 SEED = "watchers"
 
 
@@ -35,7 +35,7 @@ async def _play(fault: Fault, size: Size, folder: Path, server: RedisServer, tic
     print(f"{fault.name}: {json.dumps(figures)}; {took_s:.1f} s, {after_s:.1f} s of them after the fault")  # noqa: T201
     assert wrong == []
     assert before["durable"], "nothing was shown before the fault"
-    assert figures["ends"] + figures["stopped"] == size.watchers
+    assert figures["ends"] + figures["stopped"] == size.watchers - size.of_tenant
     assert bool(figures["resyncs"]) == allowed.resync, "the fault has struck whom it should"
 
 

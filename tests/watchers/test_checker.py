@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.watchers import checker
-from tests.watchers.checker import Allowed, Kept, judge
+from tests.watchers.checker import Allowed, Kept, Logged, judge
 from tests.watchers.frames import Frame
 from tests.watchers.story import Connected, Item, Left, Story
 
@@ -18,11 +18,11 @@ JOB = "j00-a"
 STRICT = Allowed()
 LOSSY = Allowed(resync=True, undone_ms=(1003, 1004))
 KEPT: Kept = {
-    1: ("job.queued", "1001-0"),
-    2: ("job.started", "1002-0"),
-    3: ("job.stage", "1003-0"),
-    4: ("job.started", "1004-0"),
-    5: ("job.completed", "1005-0"),
+    1: Logged("job.queued", "1001-0", 1001),
+    2: Logged("job.started", "1002-0", 1002),
+    3: Logged("job.stage", "1003-0", 1003),
+    4: Logged("job.started", "1004-0", 1004),
+    5: Logged("job.completed", "1005-0", 1005),
 }
 SOURCE = Path(checker.__file__).read_text("utf-8")
 
@@ -91,11 +91,18 @@ RESYNCED = story(
 )
 # It had left with an end that was undone afterwards.
 GONE = story(*GOOD.items[:10], told("job.failed", 4), end("failed"))
+# By a WebSocket, which has no primed id.
+SOCKET = story(
+    Connected(None, "stream", primed=False),
+    *GOOD.items[2:7],
+    Connected("e1.1002-0", "stream", primed=False),
+    *GOOD.items[9:],
+)
 SHED = story(Connected(None, "stream"), AWAY, *GOOD.items)
 CUT_EARLY = story(Connected(None, "stream"), prime(), Connected("e1.0-0", "stream"), *GOOD.items[1:])
 
 
-@pytest.mark.parametrize("good", [GOOD, LATE, STOPPED, SHED, CUT_EARLY, story(*GOOD.items[:5], Left())])
+@pytest.mark.parametrize("good", [GOOD, LATE, STOPPED, SOCKET, SHED, CUT_EARLY, story(*GOOD.items[:5], Left())])
 def test_a_true_story_is_no_fault(good: Story) -> None:
     assert judge(good, KEPT, STRICT) == []
 
@@ -151,6 +158,7 @@ CORRUPTIONS: dict[str, tuple[str, Story, Allowed, Change]] = {
     "an id that does not rise": ("id", GOOD, STRICT, swap(10, told("job.started", 4, id="e1.1003-0"))),
     "an id of another feed": ("id", GOOD, STRICT, swap(10, told("job.started", 4, id="e2.1004-0"))),
     "no snapshot": ("begin", GOOD, STRICT, drop(2)),
+    "no snapshot on a WebSocket": ("begin", SOCKET, STRICT, drop(1)),
     "a snapshot in the middle": ("begin", GOOD, STRICT, swap(9, whole("snapshot", 3, 10.0))),
     "a snapshot of an ended job goes on": ("begin", LATE, STRICT, swap(3, told("job.started", 6))),
     "an ended job's other end": ("begin", LATE, STRICT, swap(3, told("job.failed", 5))),
