@@ -76,6 +76,10 @@ class GatewayProcess:
     async def end(self) -> int:
         """SIGTERM; its exit status, once it has ended."""
         self.send(signal.SIGTERM)
+        return await self.wait()
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
         return await self._running.wait()
 
     async def close(self) -> None:

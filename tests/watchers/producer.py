@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import redis.asyncio
@@ -39,7 +39,8 @@ OPTIONS = KernelOptions(window=10_000, lease_s=3.0, crash_budget=100)
 CALL = 50
 TAG = "third"
 KEEPER_EVERY_S = 0.5
-ERROR = {"code": "NOT_MEDIA", "message": "No media.", "suggestion": "Send media.", "retryable": False}
+ERROR: dict[str, Any] = {"code": "NOT_MEDIA", "message": "No media.", "suggestion": "Send media.", "retryable": False}
+REASON = b'{"code":"NET_TEMP","message":"The connection failed."}'
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
@@ -56,10 +57,7 @@ class Holding:
 class Producer:
     """`run` works until cancelled. Before `finish` only some jobs end; the others go round and round."""
 
-    def __init__(
-        self, client: redis.asyncio.Redis, partitions: Partitions, seed: str, *, tick_s: float, padding_bytes: int = 0
-    ) -> None:
-        """`padding_bytes`: size of the message of each error, which makes events large."""
+    def __init__(self, client: redis.asyncio.Redis, partitions: Partitions, seed: str, tick_s: float) -> None:
         self.jobs: list[str] = []
         self.tagged: list[str] = []
         self.transitions: Counter[str] = Counter()
@@ -71,7 +69,7 @@ class Producer:
         self._keeper = Keeper(client, partitions, OPTIONS)
         self._draw = random.Random(seed)
         self._tick_s = tick_s
-        self._reason = msgspec.json.encode({"code": "NET_TEMP", "message": "x" * padding_bytes or "Try again."})
+        self._padding_bytes: dict[str, int] = {}
         self._holding: dict[str, Holding] = {}
         self._early: set[str] = set()
         """Jobs that may end at any time."""
@@ -79,17 +77,21 @@ class Producer:
         self._heard_ms = 0
         self._cursor = "0"
 
-    async def submit(self, count: int) -> list[str]:
-        """New jobs. A third of them carries `TAG`; a third may end at any time."""
+    async def submit(self, count: int, padding_bytes: int = 0) -> list[str]:
+        """New jobs. A third of them carries `TAG`; a third may end at any time.
+
+        `padding_bytes`: size of the message of their errors, which makes events large. These do not end by themselves.
+        """
         for number in range(count):
             tags = (TAG,) if number % 3 == 0 else ()
             spec = encode(JobSpec(source="https://media.example/clip.mp4", format="mp3", tags=tags))
             submission = Submission(tenant="default", stage=STAGES[0], spec=spec, input=b"{}")
             job = (await persist(lambda submission=submission: self._submitter.submit(submission))).job  # type: ignore[misc]
             self.jobs.append(job)
+            self._padding_bytes[job] = padding_bytes
             if tags:
                 self.tagged.append(job)
-            if self._draw.random() < 1 / 3:
+            if not padding_bytes and self._draw.random() < 1 / 3:
                 self._early.add(job)
         return self.jobs[-count:]
 
@@ -164,21 +166,19 @@ class Producer:
         may_end = self._finishing or grant.job in self._early
         place = STAGES.index(grant.stage)
         if may_end and chance < 0.08:
-            return Fail(grant.job, grant.fence, "permanent", 0, 1, msgspec.json.encode(ERROR), self._reason)
+            return Fail(grant.job, grant.fence, "permanent", 0, 1, msgspec.json.encode(ERROR), REASON)
         if not self._finishing and chance < 0.3:
             delay_ms = self._draw.randint(0, 400)
-            return Fail(grant.job, grant.fence, "throttled", delay_ms, 1, self._padded(), self._reason)
+            error = ERROR | {"message": ERROR["message"] + "x" * self._padding_bytes[grant.job]}
+            return Fail(grant.job, grant.fence, "throttled", delay_ms, 1, msgspec.json.encode(error), REASON)
         if place < len(STAGES) - 1:
             return Commit(grant.job, grant.fence, "next", STAGES[place + 1], "cpu", b"{}")
         if may_end:
             return _done(grant)
         if chance < 0.6:
-            return Release(grant.job, grant.fence, self._reason)
+            return Release(grant.job, grant.fence, REASON)
         # Back to an earlier stage, so that a job which must not end yet goes on.
         return Commit(grant.job, grant.fence, "next", STAGES[self._draw.randrange(place)], "cpu", b"{}")
-
-    def _padded(self) -> bytes:
-        return msgspec.json.encode(ERROR | {"message": msgspec.json.decode(self._reason)["message"]})
 
     async def _keep(self) -> None:
         self._heard_ms = await persist(self._keeper.server_time_ms)

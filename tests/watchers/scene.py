@@ -52,9 +52,9 @@ class Scene:
     def partitions(self) -> Partitions:
         return Partitions(1)
 
-    async def begin(self, size: Size, seed: str, crowd: Crowd) -> None:
+    async def begin(self, size: Size, seed: str, crowd: Crowd, padding_bytes: int) -> None:
         """Returns when every watcher has been shown where its job stands."""
-        jobs = await self.producer.submit(size.jobs)
+        jobs = await self.producer.submit(size.jobs, padding_bytes)
         ports = itertools.cycle(gateway.port for gateway in self.gateways)
         for number in range(size.watchers):
             target, ends = Target(jobs[number % size.jobs]), jobs[number % size.jobs : number % size.jobs + 1]
@@ -122,13 +122,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(
-    folder: Path, server: RedisServer, count: int, seed: str, tick_s: float, padding_bytes: int = 0
-) -> AsyncIterator[Scene]:
+async def scene(folder: Path, server: RedisServer, count: int, seed: str, tick_s: float) -> AsyncIterator[Scene]:
     """`count` gateways on this server."""
     async with gateways(count, folder, server.url) as started:
         client = connect(RedisOptions(url=server.url))
-        producer = Producer(client, Partitions(1), seed, tick_s=tick_s, padding_bytes=padding_bytes)
+        producer = Producer(client, Partitions(1), seed, tick_s)
         made = Scene(server, client, started, producer)
         try:
             yield made

@@ -21,8 +21,8 @@ SEED = "watchers"
 
 async def _play(fault: Fault, size: Size, folder: Path, server: RedisServer, tick_s: float) -> None:
     began_s = time.monotonic()
-    async with scene(folder, server, fault.gateways, SEED, tick_s, fault.padding_bytes) as installation:
-        await installation.begin(size, SEED, fault.crowd)
+    async with scene(folder, server, fault.gateways, SEED, tick_s) as installation:
+        await installation.begin(size, SEED, fault.crowd, fault.padding_bytes)
         await asyncio.sleep(size.around_s)
         before = installation.figures()
         allowed = await fault.strike(installation, size.around_s)
