@@ -109,4 +109,3 @@ def _drop_first(queues: dict[str, deque[Event]], name: str) -> bool:
         return False
     del queues[name]
     return True
-

@@ -60,6 +60,8 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
 class _Session:
     """What happens on one stream, in the order of its methods."""
 
+    __slots__ = ("_channel", "_connection", "_context", "_subscription", "_wake")
+
     def __init__(
         self, context: Context, connection: Connection, subscription: Subscription, wake: asyncio.Event
     ) -> None:

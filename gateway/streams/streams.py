@@ -24,6 +24,8 @@ class Streams:
         self._metrics = metrics
         self._tick_s = tick_s
         self._open: dict[Connection, None] = {}
+        self._spread_ms = 0
+        """Over how long clients come back that are asked to. Written by `drain`."""
         self.draining = False
         """No new stream is begun; the open ones have been told to come back."""
 
@@ -52,12 +54,13 @@ class Streams:
         """When a client shall come back: at random, since an EventSource adds no jitter of its own."""
         if not self.draining:
             return random.randint(2000, 6000)
-        spread_ms = min(LONGEST_SPREAD_MS, SPREAD_MS_PER_STREAM * len(self._open))
-        return random.randint(500, 1000 + spread_ms)
+        return random.randint(500, 1000 + self._spread_ms)
 
     def drain(self) -> None:
         """Asks every client to come back, which ends all streams."""
         self.draining = True
+        # Of those that were open then: the last to be told must not come back sooner because the first have gone.
+        self._spread_ms = min(LONGEST_SPREAD_MS, SPREAD_MS_PER_STREAM * len(self._open))
         for stream in tuple(self._open):
             stream.leave("draining")
 

@@ -47,6 +47,10 @@ _log = structlog.get_logger(__name__)
 class Session:
     """Lives as long as its connection. Messages are answered in their order; events come in between."""
 
+    __slots__ = (
+        "_connection", "_context", "_is_asked_again", "_is_over", "_mistakes", "_principal", "_service", "_socket",
+    )  # fmt: skip
+
     def __init__(self, context: Context, principal: Principal, socket: web.WebSocketResponse) -> None:
         self._context = context
         self._principal = principal
@@ -208,7 +212,12 @@ class Session:
         reason = self._connection.leave_reason
         code = _CLOSES[reason]
         self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
-        await self._socket.close(code=code)
+        bounds, draining = self._context.bounds, self._context.streams.draining
+        try:
+            async with asyncio.timeout(bounds.farewell_s if draining else bounds.stall_s):
+                await self._socket.close(code=code)
+        except TimeoutError:
+            self._connection.abort()
 
     def _fail(self, name: str | None, problem: Problem) -> None:
         self._say("error", id=name, code=problem.code, detail=problem.detail, suggestion=problem.suggestion)

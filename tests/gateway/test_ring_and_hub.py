@@ -1,7 +1,7 @@
 """Recent events in memory, and who hears of what."""
 
 from gateway.streams.events import Event, Pulse
-from gateway.streams.hub import Hub, job_topic
+from gateway.streams.hub import Hub, job_topic, tenant_topic
 from gateway.streams.ring import Ring
 from tests.gateway.events import event, pulse
 
@@ -114,3 +114,40 @@ def test_a_hole_empties_the_ring_of_its_partition() -> None:
     hub.lose("00")
     assert hub.ring("00").since("j00-a", "e1", "1001-0") is None
     assert hub.ring("01").since("j01-b", "e1", "1001-0") is not None
+
+
+def test_the_ring_continues_a_tenant_behind_one_of_its_own_events() -> None:
+    ring = Ring(100, 1 << 20)
+    for rev in range(1, 7):
+        ring.append(event(rev, tenant="odd" if rev % 2 else "even"))
+    rest = ring.of_tenant_since("odd", "e1", "1001-0", 10)
+    assert rest is not None
+    assert [one.rev for one in rest] == [3, 5]
+    assert [one.rev for one in ring.of_tenant_since("odd", "e1", "1001-0", 1) or ()] == [3]
+    assert ring.of_tenant_since("odd", "e1", "1005-0", 10) == ()
+    assert ring.of_tenant_since("odd", "e1", "1002-0", 10) is None, "another tenant's event"
+    assert ring.of_tenant_since("odd", "e0", "1001-0", 10) is None, "another epoch"
+    assert ring.of_tenant_since("odd", "e1", "999-0", 10) is None
+    assert ring.of_tenant_since("none", "e1", "1001-0", 10) is None
+    newest = ring.newest("even")
+    assert newest is not None
+    assert newest.rev == 6
+    assert ring.newest("none") is None
+    for rev in range(7, 200):
+        ring.append(event(rev, tenant="even"))
+    assert ring.newest("odd") is None, "it has left the window"
+
+
+def test_progress_that_an_event_has_overtaken_reaches_nobody() -> None:
+    hub = Hub({"00": Ring(10, 10_000)})
+    one, all_of_them = Listener(), Listener()
+    hub.watch(job_topic("j00-a"), one)
+    hub.watch(tenant_topic("default"), all_of_them)
+    hub.event(event(2))
+    hub.pulse(pulse(1, 90.0))
+    hub.pulse(pulse(2, 95.0))
+    hub.event(event(3, "job.completed"))
+    hub.pulse(pulse(3, 99.0))
+    for listener in (one, all_of_them):
+        assert [item.rev for item in listener.heard] == [2, 2, 3]
+        assert isinstance(listener.heard[1], Pulse)
