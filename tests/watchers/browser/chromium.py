@@ -16,6 +16,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.watchers.target import Transport
+
 PROGRAM = shutil.which("chromium")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -38,9 +40,9 @@ class Browser:
         self._session = session
         self._told = asyncio.Condition()
 
-    async def open_tab(self, tab: str, origin: str, job: str) -> None:
-        """A tab with `watch.html` from `origin`."""
-        url = f"{origin}/watch.html?tab={tab}&job={job}&ears={quote(self.ears, safe='')}"
+    async def open_tab(self, tab: str, origin: str, job: str, by: Transport = "sse") -> None:
+        """A tab with `watch.html` from `origin`, which follows the job."""
+        url = f"{origin}/watch.html?tab={tab}&job={job}&by={by}&ears={quote(self.ears, safe='')}"
         async with self._session.put(f"{self._devtools}/json/new?{quote(url, safe='')}") as response:
             assert response.status == 200, await response.text()
 

@@ -27,7 +27,7 @@ class Front:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"GET /v1/"):
-                await self._pass_on(head, writer)
+                await self._pass_on(head, reader, writer)
             else:
                 found = head.startswith(b"GET /watch.html")
                 status, body = (b"200 OK", PAGE) if found else (b"404 Not Found", b"")
@@ -40,30 +40,36 @@ class Front:
                 return
         writer.transport.abort()
 
-    async def _pass_on(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         self.cursors.append(fields.get("last-event-id"))
-        kept = [line for line in lines if not line.lower().startswith("connection:")]
+        lines.append(f"Authorization: Bearer {self._key}")
+        if "upgrade" not in fields:
+            # One request a connection: the next one needs the key too.
+            lines = [line for line in lines if not line.lower().startswith("connection:")] + ["Connection: close"]
         gateway_reader, gateway_writer = await asyncio.open_connection("127.0.0.1", self._gateway_port())
+        gateway_writer.write(("\r\n".join([request, *lines]) + "\r\n\r\n").encode("latin-1"))
+        upwards = asyncio.create_task(_copy(reader, gateway_writer))
         try:
-            extra = [f"Authorization: Bearer {self._key}", "Connection: close"]
-            gateway_writer.write(("\r\n".join([request, *kept, *extra]) + "\r\n\r\n").encode("latin-1"))
-            sent = b""
-            while data := await gateway_reader.read(65536):
-                sent += data
-                if self.cut_after is not None and self.cut_after in sent:
-                    writer.write(sent[: sent.index(self.cut_after) + len(self.cut_after)])
-                    await writer.drain()
-                    self.cut_after = None
-                    return
-                if self.cut_after is None:
-                    writer.write(data)
-                    await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+            if self.cut_after is None:
+                await _copy(gateway_reader, writer)
+                writer.close()
+                await writer.wait_closed()
+            else:
+                writer.write(await gateway_reader.readuntil(self.cut_after))
+                await writer.drain()
+                self.cut_after = None
         finally:
+            upwards.cancel()
             gateway_writer.transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
 
 
 @asynccontextmanager
