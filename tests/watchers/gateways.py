@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.gateway.conftest import KEY
+from tests.gateway.keys import KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_WITHIN_S = 30.0

@@ -1,17 +1,16 @@
-"""An nginx in front of a gateway, started by the test, with the proxy settings that the test is about."""
+"""An nginx in front of gateways, started by the test, with the proxy settings that the test is about."""
 
 import asyncio
 import shutil
 import socket
 import subprocess
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import KEY
+from tests.gateway.keys import KEY
 
 PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 STARTS_WITHIN_S = 10.0
@@ -20,7 +19,7 @@ CONFIGURATION = """
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
-error_log stderr notice;
+error_log {folder}/nginx.log notice;
 {user}
 events {{ worker_connections 512; }}
 http {{
@@ -31,13 +30,14 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     {http}
+    upstream gateways {{ {gateways} }}
     server {{
         listen 127.0.0.1:{port} {listen};
         {server}
-        root {root};
+        {root}
         location = /watch.html {{ types {{ text/html html; }} }}
         location /v1/ {{
-            proxy_pass http://127.0.0.1:{gateway_port};
+            proxy_pass http://gateways;
             proxy_set_header Authorization "Bearer {key}";
         }}
     }}
@@ -47,7 +47,13 @@ http {{
 
 @asynccontextmanager
 async def nginx(
-    folder: Path, gateway_port: int, *, http: str = "", server: str = "", listen: str = "", root: str = "html"
+    folder: Path,
+    gateway_ports: Sequence[int],
+    *,
+    http: str = "",
+    server: str = "",
+    listen: str = "",
+    root: str = "html",
 ) -> AsyncIterator[int]:
     """Its port. Everything but what is given is as nginx has it by itself."""
     assert PROGRAM is not None
@@ -58,23 +64,34 @@ async def nginx(
         port = reserved.getsockname()[1]
         # Its workers give up the rights of root, and then could not read the test's folder.
         user = "user root;" if Path(folder).owner() == "root" else ""
+        # By itself nginx asks nobody for ten seconds who has refused once, and then both of two that are restarted.
+        servers = " ".join(f"server 127.0.0.1:{gateway_port} max_fails=0;" for gateway_port in gateway_ports)
         text = CONFIGURATION.format(
-            folder=folder, port=port, gateway_port=gateway_port, key=KEY, http=http, server=server, listen=listen,
-            root=root, user=user,
+            folder=folder, port=port, gateways=servers, key=KEY, http=http, server=server, listen=listen,
+            root=f"root {root};" if root else "", user=user,
         )  # fmt: skip
         file = folder / "nginx.conf"
         file.write_text(text)
-        process = await asyncio.create_subprocess_exec(PROGRAM, "-e", "stderr", "-c", str(file), stderr=PIPE)
+        process = await asyncio.create_subprocess_exec(PROGRAM, "-e", f"{folder}/nginx.log", "-c", str(file))
         try:
-            assert process.stderr is not None
             async with asyncio.timeout(STARTS_WITHIN_S):
-                while b"start worker process " not in (line := await process.stderr.readline()):
-                    assert line, "nginx has ended"
+                while not await _listens(port):
+                    assert process.returncode is None, (folder / "nginx.log").read_text()
             yield port
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        await asyncio.sleep(0.01)
+        return False
+    writer.close()
+    return True
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ import redis.asyncio
 
 from actors.kernel import Partitions, RedisOptions, connect, read_job, read_log
 from tests.conftest import RedisServer
-from tests.gateway.conftest import KEY
+from tests.gateway.keys import KEY
 from tests.watchers.checker import Allowed, Kept, Logged, Wrong, judge_all
 from tests.watchers.frames import Frame
 from tests.watchers.gateways import GatewayProcess, gateways

@@ -14,8 +14,8 @@ from tests.conftest import RedisServer
 from tests.watchers.faults import FAULTS, Fault
 from tests.watchers.scene import Size, scene
 
-SHORT = Size(jobs=12, watchers=60, of_tenant=12, around_s=0.5, ends_within_s=30)
-CROWD = Size(jobs=96, watchers=1000, of_tenant=40, around_s=4.0, ends_within_s=60)
+SHORT = Size(jobs=12, watchers=60, of_tenant=12, around_s=0.4, ends_within_s=30)
+CROWD = Size(jobs=96, watchers=1000, of_tenant=40, around_s=2.5, ends_within_s=60)
 SEED = "watchers"
 
 

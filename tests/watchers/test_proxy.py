@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import KEY
+from tests.gateway.keys import KEY
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
 from tests.gateway.sse_client import SseClient
 from tests.watchers.frames import parse
@@ -22,7 +22,7 @@ async def test_each_event_passes_before_the_next_one_is_made(
     tmp_path: Path, redis_url: str, worker: ScriptedWorker
 ) -> None:
     job = await worker.submit()
-    async with gateways(1, tmp_path, redis_url) as (gateway,), nginx(tmp_path, gateway.port, http="gzip on;") as port:
+    async with gateways(1, tmp_path, redis_url) as (gateway,), nginx(tmp_path, [gateway.port], http="gzip on;") as port:
         stream = await SseClient.open(port, job, KEY)
         await stream.until("snapshot")
         for place, stage in enumerate(STAGES):
@@ -41,7 +41,10 @@ async def test_each_event_passes_also_where_nginx_compresses_streams(
 ) -> None:
     """Nobody should tell it to, and somebody will."""
     job = await worker.submit()
-    async with gateways(1, tmp_path, redis_url) as (gateway,), nginx(tmp_path, gateway.port, http=COMPRESSING) as port:
+    async with (
+        gateways(1, tmp_path, redis_url) as (gateway,),
+        nginx(tmp_path, [gateway.port], http=COMPRESSING) as port,
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
             f"GET /v1/jobs/{job}/events HTTP/1.0\r\nHost: test\r\nAuthorization: Bearer {KEY}\r\n"
@@ -79,7 +82,7 @@ async def test_an_idle_stream_outlives_the_proxys_patience(
     job = await worker.submit()
     async with (
         gateways(1, tmp_path, redis_url, GATEWAY_HEARTBEAT_S=0.25) as (gateway,),
-        nginx(tmp_path, gateway.port, http="proxy_read_timeout 1s;") as port,
+        nginx(tmp_path, [gateway.port], http="proxy_read_timeout 1s;") as port,
     ):
         stream = await SseClient.open(port, job, KEY)
         await stream.until("snapshot")
@@ -96,7 +99,7 @@ async def test_the_proxy_would_end_a_silent_stream(tmp_path: Path, redis_url: st
     job = await worker.submit()
     async with (
         gateways(1, tmp_path, redis_url, GATEWAY_HEARTBEAT_S=60) as (gateway,),
-        nginx(tmp_path, gateway.port, http="proxy_read_timeout 1s;") as port,
+        nginx(tmp_path, [gateway.port], http="proxy_read_timeout 1s;") as port,
     ):
         stream = await SseClient.open(port, job, KEY)
         with pytest.raises(asyncio.IncompleteReadError):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import KEY
+from tests.gateway.keys import KEY
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.watchers.browser.chromium import Browser, chromium, needs_chromium
 from tests.watchers.browser.front import front

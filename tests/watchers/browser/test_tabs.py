@@ -49,7 +49,7 @@ async def test_eight_tabs_by_streams_over_http_2(tmp_path: Path, redis_url: str,
     jobs = [await worker.submit() for _ in TABS]
     async with (
         gateways(1, tmp_path, redis_url) as (gateway,),
-        nginx(tmp_path, gateway.port, server=server, listen="ssl http2", root=root) as port,
+        nginx(tmp_path, [gateway.port], server=server, listen="ssl http2", root=root) as port,
         chromium("--ignore-certificate-errors", "--allow-running-insecure-content") as browser,
     ):
         await _open_all(browser, f"https://127.0.0.1:{port}", jobs, "sse")
