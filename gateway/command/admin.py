@@ -1,15 +1,13 @@
 """What the command asks of `/v1/admin`, and what it reads of the answers."""
 
-import json
 from collections.abc import Iterator, Mapping
-from http.client import HTTPResponse
 from typing import Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
-from gateway.command.client import ConnectionLost, GatewayClient, read_piece
-from gateway.command.documents import Failure
+from gateway.client.documents import Failure
+from gateway.command.calls import Calls
 
 Outcome = Literal["replayed", "already", "illegal", "parent", "gone"]
 
@@ -147,8 +145,8 @@ class Workers(msgspec.Struct, frozen=True):
 class AdminClient:
     """Requests of an operator. All are safe to repeat."""
 
-    def __init__(self, client: GatewayClient) -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def letters(self, parameters: Mapping[str, str]) -> Letters:
         """`GET /v1/admin/dead`: one page."""
@@ -163,10 +161,8 @@ class AdminClient:
         return self._get("dead/count", parameters)
 
     def export(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
-        """`GET /v1/admin/dead/export`: pieces of JSON lines. Raises ConnectionLost when it breaks off."""
-        with self._open(_path("dead/export", parameters)) as response:
-            while piece := read_piece(response):
-                yield piece
+        """`GET /v1/admin/dead/export`: pieces of JSON lines."""
+        return self._calls.each(self._calls.client.stream("/v1/admin/dead/export", parameters=parameters))
 
     def replay(self, job: str, how: Mapping[str, Any]) -> Replay:
         """`POST /v1/admin/dead/{job}/replay`."""
@@ -200,20 +196,8 @@ class AdminClient:
         """`POST /v1/admin/stages/{stage}/resume`, as it came."""
         return self._post(f"stages/{quote(stage, safe='')}/resume", {})
 
-    def _open(self, path: str) -> HTTPResponse:
-        patience = self._client.patience()
-        while True:
-            try:
-                return self._client.open("GET", path, {})
-            except ConnectionLost as lost:
-                patience.wait(lost)
-
     def _get(self, path: str, parameters: Mapping[str, str]) -> bytes:
-        return self._client.ask("GET", _path(path, parameters))
+        return self._calls.run(self._calls.client.ask("GET", f"/v1/admin/{path}", parameters=parameters))
 
     def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
-        return self._client.ask("POST", _path(path, {}), json.dumps(body).encode())
-
-
-def _path(path: str, parameters: Mapping[str, str]) -> str:
-    return f"/v1/admin/{path}?{urlencode(parameters)}" if parameters else f"/v1/admin/{path}"
+        return self._calls.run(self._calls.client.ask("POST", f"/v1/admin/{path}", body=body))

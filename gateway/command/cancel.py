@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.failure import ExitCode
 
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Cancel. A job that has ended otherwise is refused by the gateway; one that is cancelled already is fine."""
-    with Connection(load_settings(arguments.data)) as connection:
-        job = GatewayClient(connection).cancel(arguments.job)
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        job = calls.run(calls.client.cancel(arguments.job))
     shown = job.document.decode() if arguments.json else f"{job.id} {job.state}"
     sys.stdout.write(shown + "\n")
     return ExitCode.DONE

@@ -1,6 +1,5 @@
 """The single checks of `reelway doctor`. None of them changes anything but the data directory's own folders."""
 
-import http
 import os
 import shutil
 import socket
@@ -17,7 +16,9 @@ from actors.kernel.scripts import digests
 from actors.native import find_ffmpeg, find_native
 from actors.settings import RedisSettings, Settings
 from actors.settings_values import SettingsError
-from gateway.command.client import ConnectionLost, GatewayClient
+from gateway.client import Client
+from gateway.client.errors import GatewayError
+from gateway.command.calls import failure_of
 from gateway.command.connection import Connection
 from gateway.command.failure import CommandFailure
 from gateway.embedded.data_directory import DataDirectory
@@ -144,20 +145,21 @@ def check_port(settings: Settings) -> Finding:
     return Finding("port", "ok", f"{port} on {host} is free")
 
 
-def check_gateway(settings: Settings) -> Finding:
+async def check_gateway(settings: Settings) -> Finding:
     """Whether the gateway that REELWAY_URL names answers."""
     try:
         with Connection(settings) as connection:
             if connection.is_embedded:
                 return Finding("gateway", "ok", "REELWAY_URL is not set: commands use the embedded cluster")
-            address = connection.address()
-            with GatewayClient(connection).open("GET", "/v1/jobs?limit=1", {}) as response:
-                state: Literal["ok", "failed"] = "ok" if response.status == http.HTTPStatus.OK else "failed"
-                return Finding("gateway", state, f"{address.url} answered {response.status}")
+            address = await connection.address()
+        async with Client(address.url, address.key, patience_s=0.0) as client:
+            await client.page(limit=1)
     except CommandFailure as failure:
         return Finding("gateway", "failed", failure.message, failure.suggestion)
-    except ConnectionLost as lost:
-        return Finding("gateway", "failed", f"REELWAY_URL: {lost}", "Check REELWAY_URL and that the gateway runs.")
+    except GatewayError as error:
+        told = failure_of(error)
+        return Finding("gateway", "failed", told.message, told.suggestion)
+    return Finding("gateway", "ok", f"{address.url} answers")
 
 
 async def _ask_redis(options: RedisOptions) -> Finding:

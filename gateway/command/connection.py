@@ -4,21 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import Self
 
 from actors.settings import Settings, load
 from actors.settings_values import SettingsError
+from gateway.client.address import Address, check_url
 from gateway.command.failure import CommandFailure, ExitCode
 from gateway.embedded.attach import Attachment
 from gateway.embedded.data_directory import DataDirectory
-
-
-class Address(NamedTuple):
-    """A gateway and the key for it."""
-
-    url: str
-    key: str
 
 
 def load_settings(data: Path | None = None, flags: Mapping[str, str] = MappingProxyType({})) -> Settings:
@@ -58,11 +51,11 @@ class Connection:
         if self._given is None:
             self._attached().begin()
 
-    def address(self) -> Address:
+    async def address(self) -> Address:
         """Where the gateway is now."""
         if self._given is not None:
             return self._given
-        instance = self._attached().instance()
+        instance = await self._attached().instance()
         return Address(instance.url, instance.key)
 
     def failing(self) -> tuple[str, ...]:
@@ -71,7 +64,7 @@ class Connection:
 
     def ends_with_this_command(self) -> bool:
         """Whether the gateway is an embedded instance that a command started, so that it ends with its last user."""
-        return self._attachment is not None and self._attachment.instance().ends_when_unused
+        return self._attachment is not None and self._attachment.ends_when_unused()
 
     def _attached(self) -> Attachment:
         if self._attachment is None:
@@ -90,15 +83,21 @@ def _given_address(environ: Mapping[str, str]) -> Address | None:
     url = environ.get("REELWAY_URL", "").rstrip("/")
     if not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        check_url(url)
+    except ValueError as error:
         raise CommandFailure(
             ExitCode.USAGE,
             "GATEWAY_URL_INVALID",
-            f"REELWAY_URL is not an address: {url}",
+            f"REELWAY_URL cannot be used: {error}.",
             "Give it the form http://host:port, or unset it to use the embedded cluster.",
-        )
-    return Address(url, _given_key(environ))
+        ) from error
+    try:
+        return Address(url, _given_key(environ))
+    except ValueError as error:
+        raise CommandFailure(
+            ExitCode.USAGE, "KEY_MISSING", f"The key cannot be used: {error}.", "Correct REELWAY_KEY or its file."
+        ) from error
 
 
 def _given_key(environ: Mapping[str, str]) -> str:

@@ -10,10 +10,9 @@ import msgspec
 from actors.media.errors import MediaError, error_table
 from actors.media.spec import check_spec
 from actors.media.task import UPLOAD_PREFIX, JobSpec
-from gateway.command.client import GatewayClient
+from gateway.client.documents import Job, Output
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection
-from gateway.command.documents import TERMINAL, Job
-from gateway.command.download import download
 from gateway.command.failure import CommandFailure, ExitCode
 from gateway.command.following import follow
 from gateway.command.interrupts import Interrupts
@@ -38,11 +37,6 @@ class Wish(msgspec.Struct, frozen=True):
         for problem in check_spec(spec):
             raise refusal(problem.error)
 
-    def body(self, source: str) -> dict[str, str | int]:
-        """The request; `source` is an address or `upload:<id>`."""
-        body: dict[str, str | int] = {"source": source, "format": self.format}
-        return body | ({"quality": self.quality} if self.quality else {})
-
 
 class Interrupted(Exception):
     """The user ended the conversion; `job` is the cancelled job, None if there was none yet or it is not known."""
@@ -55,9 +49,11 @@ class Interrupted(Exception):
 class Conversion:
     """`run` does all of it. Every step may be repeated by another process that makes the same conversion."""
 
-    def __init__(self, connection: Connection, source: Source, wish: Wish, target: Target, display: Display) -> None:
+    def __init__(
+        self, connection: Connection, calls: Calls, source: Source, wish: Wish, target: Target, display: Display
+    ) -> None:
         self._connection = connection
-        self._client = GatewayClient(connection)
+        self._calls = calls
         self._source = source
         self._wish = wish
         self._target = target
@@ -73,8 +69,8 @@ class Conversion:
         """
         try:
             job = self._submit(interrupts)
-            if job.state not in TERMINAL:
-                job = follow(self._client, job.id, self._display, self._connection.failing)
+            if not job.ended:
+                job = follow(self._calls, job.id, self._display, self._connection.failing)
             if job.state == "completed":
                 self._download(job)
             self._ledger.forget()
@@ -101,7 +97,7 @@ class Conversion:
             return None
         try:
             job = self._send(self._source_text(), interrupts)
-            if job.state == "completed" or job.state not in TERMINAL:
+            if job.state == "completed" or not job.ended:
                 return job
         except CommandFailure as failure:
             if failure.exit_code != ExitCode.USAGE:
@@ -119,21 +115,25 @@ class Conversion:
         return f"{UPLOAD_PREFIX}{self._ledger.entry.upload}"
 
     def _send(self, source: str, interrupts: Interrupts) -> Job:
-        self._connection.address()
+        # Before, since an instance that has to start may take long.
+        self._calls.run(self._connection.address())
+        wish, key = self._wish, self._ledger.entry.idempotency_key
         with interrupts.held():
-            job = self._client.submit(self._wish.body(source), self._ledger.entry.idempotency_key)
+            job = self._calls.run(
+                self._calls.client.submit(source, wish.format, quality=wish.quality, idempotency_key=key)
+            )
             self._job = job
         return job
 
     def _upload(self, file: Path) -> str:
         size_bytes = self._source.size_bytes
         with self._moving("upload", size_bytes) as moved:
-            return self._client.upload(file, size_bytes, moved).id
+            return self._calls.run(self._calls.client.upload(file, moved=moved)).id
 
     def _download(self, job: Job) -> None:
         output = job.outputs[0]
         with self._moving("save", output.size_bytes) as moved:
-            download(self._client, job.id, output, self._target, moved)
+            save(self._calls, job.id, output, self._target, moved)
 
     @contextlib.contextmanager
     def _moving(self, stage: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
@@ -156,15 +156,31 @@ class Conversion:
             self._ledger.forget()
             return None
         with contextlib.suppress(CommandFailure):
-            job = self._client.cancel(self._job.id)
-            until = time.monotonic() + _CANCELLED_WITHIN_S
-            while job.state not in TERMINAL and time.monotonic() < until:
-                time.sleep(0.02)
-                job = self._client.job(job.id)
+            job = self._calls.run(self._calls.client.cancel(self._job.id))
+            if not job.ended:
+                job = self._calls.run(self._calls.client.wait(job.id, _CANCELLED_WITHIN_S))
             self._target.partial(job.id).unlink(missing_ok=True)
             self._ledger.forget()
             return job
         return None
+
+
+def save(calls: Calls, job: str, output: Output, target: Target, moved: Callable[[int], None]) -> None:
+    """Put `output` of `job` at `target`, checked before it gets its name; `moved` hears how many bytes are there.
+
+    Raises `CommandFailure`.
+    """
+    partial = target.partial(job)
+    try:
+        calls.run(calls.client.gather(output, partial, moved))
+        target.put(partial)
+    except OSError as error:
+        raise CommandFailure(
+            ExitCode.USAGE,
+            "OUTPUT_NOT_WRITTEN",
+            f"{target.path} cannot be written: {error.strerror or error}.",
+            "Make room or give -o another place, and run the same command again: the result is kept.",
+        ) from error
 
 
 def refusal(error: MediaError) -> CommandFailure:

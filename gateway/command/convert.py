@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from actors.media.formats import FORMATS
+from gateway.client.documents import Job
 from gateway.command.arguments import add_wish
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.conversion import Conversion, Interrupted, Wish
-from gateway.command.documents import Job
 from gateway.command.ending import exit_code_of, say_end
 from gateway.command.failure import ExitCode
 from gateway.command.interrupts import Interrupts
@@ -55,11 +56,10 @@ def convert(arguments: argparse.Namespace, interrupts: Interrupts, display: Disp
         source=source.file,
     )
     settings = load_settings(arguments.data)
-    with Connection(settings) as connection:
-        connection.begin()
+    with Connection(settings) as connection, Calls(connection) as calls:
         if connection.is_embedded:
             require_native()
-        return Conversion(connection, source, wish, target, display).run(interrupts), target.path
+        return Conversion(connection, calls, source, wish, target, display).run(interrupts), target.path
 
 
 def _format_of(output: str | None) -> str:

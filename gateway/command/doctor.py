@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_data_directory,
         check_instance,
         check_port,
-        check_gateway,
+        lambda known: asyncio.run(check_gateway(known)),
     )
     return _say(
         [Finding("settings", "ok", "all known and usable"), *(check(settings) for check in checks)],

@@ -2,7 +2,7 @@
 
 import sys
 
-from gateway.command.documents import Job
+from gateway.client.documents import Job
 from gateway.command.failure import ExitCode
 
 _EXIT_CODES = {

@@ -2,29 +2,15 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from actors.media.spans import spans_for
 from actors.media.task import UPLOAD_PREFIX
-from gateway.command.client import GatewayClient
-from gateway.command.documents import TERMINAL, Job, Progress, Reason, read_job
-from gateway.command.events import Event, watch
+from gateway.client.documents import Job, Progress, Reason
+from gateway.client.events import HEARTBEAT, Event, Held, Progressed, Retrying, StageDone, Started
+from gateway.command.calls import Calls
 from gateway.command.failure import CommandFailure, ExitCode
 from gateway.command.progress import Display, byte_speed
 
 _PATIENCE_WITH_FAILING = 2
-
-
-class _Stage(msgspec.Struct, frozen=True):
-    done: str | None = None
-    next: str | None = None
-    stage: str | None = None
-    reason: Reason | None = None
-
-
-class _Pulse(msgspec.Struct, frozen=True):
-    progress: Progress
-    reason: Reason | None = None
 
 
 class StageView:
@@ -39,8 +25,8 @@ class StageView:
 
     def job(self, job: Job) -> None:
         """A snapshot."""
-        self._spans = spans_for(upload=job.source.startswith(UPLOAD_PREFIX))
-        if job.state in TERMINAL:
+        self._spans = spans_for(upload=(job.source or "").startswith(UPLOAD_PREFIX))
+        if job.ended:
             self.end(completed=job.state == "completed")
         elif job.stage is not None:
             self.enter(job.stage)
@@ -87,20 +73,20 @@ class StageView:
                 self._display.finish(earlier)
 
 
-def follow(client: GatewayClient, job: str, display: Display, failing: Callable[[], tuple[str, ...]] = tuple) -> Job:
+def follow(calls: Calls, job: str, display: Display, failing: Callable[[], tuple[str, ...]] = tuple) -> Job:
     """Show the job until it has ended; the job as it is then.
 
     `failing` names the roles of an embedded instance that do not start: without them the job would stand still.
     """
     view = StageView(display)
     standing_still = 0
-    for event in watch(client, job):
-        if event.type == "heartbeat":
+    for event in calls.each(calls.client.watch(job, heartbeats=True)):
+        if event.type == HEARTBEAT:
             standing_still = standing_still + 1 if failing() else 0
             if standing_still >= _PATIENCE_WITH_FAILING:
                 raise does_not_start(failing())
         _show(view, event)
-    return client.job(job)
+    return calls.run(calls.client.job(job))
 
 
 def does_not_start(roles: tuple[str, ...]) -> CommandFailure:
@@ -114,21 +100,19 @@ def does_not_start(roles: tuple[str, ...]) -> CommandFailure:
 
 
 def _show(view: StageView, event: Event) -> None:
-    match event.type:
-        case "snapshot" | "resync":
-            view.job(read_job(bytes(event.data)))
-        case "job.progress":
-            pulse = msgspec.json.decode(event.data, type=_Pulse)
-            view.progress(pulse.progress)
-            view.reason(pulse.reason)
-        case "job.started" | "job.stage":
-            change = msgspec.json.decode(event.data, type=_Stage)
-            if stage := change.stage or change.next:
-                view.enter(stage)
-        case "job.retrying" | "job.held":
-            view.reason(msgspec.json.decode(event.data, type=_Stage).reason)
-        case "job.completed" | "job.failed" | "job.cancelled" | "job.expired":
-            view.end(completed=event.type == "job.completed")
+    if event.terminal:
+        view.end(completed=event.type == "job.completed")
+        return
+    match event.data:
+        case Job() as job:
+            view.job(job)
+        case Progressed(progress, reason):
+            view.progress(progress)
+            view.reason(reason)
+        case Started(stage) | StageDone(next=stage):
+            view.enter(stage)
+        case Retrying(reason) | Held(reason):
+            view.reason(reason)
 
 
 def _speed(stage: str, speed: float | None) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Self
 
@@ -48,3 +48,34 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave is what it takes
+
+
+@contextlib.contextmanager
+def in_order(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Within, the first signal whose handler would raise `KeyboardInterrupt` calls `interrupt` instead.
+
+    An event loop that an exception may leave anywhere could not be used afterwards, to cancel a job for example.
+    """
+    interrupted = False
+    previous: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        try:
+            previous[signal.Signals(number)](number, frame)
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+            interrupt()
+
+    try:
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                previous[number] = handler
+                signal.signal(number, handle)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -5,9 +5,9 @@ import sys
 
 import msgspec
 
-from gateway.command.client import GatewayClient
+from gateway.client.documents import Job
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
-from gateway.command.documents import Job, read_job
 from gateway.command.failure import ExitCode
 
 _MOST_OF_A_PAGE = 100
@@ -21,24 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, newest first."""
-    with Connection(load_settings(arguments.data)) as connection:
-        found = _read(GatewayClient(connection), arguments.state, arguments.limit)
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        found = _read(calls, arguments.state, arguments.limit)
     if arguments.json:
-        sys.stdout.write(msgspec.json.encode({"jobs": found}).decode() + "\n")
+        documents = [msgspec.Raw(job.document) for job in found]
+        sys.stdout.write(msgspec.json.encode({"jobs": documents}).decode() + "\n")
         return ExitCode.DONE
-    for document in found:
-        sys.stdout.write(_line(read_job(bytes(document))) + "\n")
+    for job in found:
+        sys.stdout.write(_line(job) + "\n")
     return ExitCode.DONE
 
 
-def _read(client: GatewayClient, state: str | None, limit: int) -> list[msgspec.Raw]:
-    found: list[msgspec.Raw] = []
+def _read(calls: Calls, state: str | None, limit: int) -> list[Job]:
+    found: list[Job] = []
     cursor: str | None = None
     while len(found) < limit:
-        parameters = {"limit": str(min(limit - len(found), _MOST_OF_A_PAGE))}
-        parameters |= {"state": state} if state else {}
-        parameters |= {"cursor": cursor} if cursor else {}
-        page = client.jobs(parameters)
+        length = min(limit - len(found), _MOST_OF_A_PAGE)
+        page = calls.run(calls.client.page(state=state, limit=length, cursor=cursor))
         found += page.jobs
         cursor = page.next
         if cursor is None:
@@ -49,7 +48,7 @@ def _read(client: GatewayClient, state: str | None, limit: int) -> list[msgspec.
 def _line(job: Job) -> str:
     what = f"{job.state} {job.stage or ''} {job.progress.percent:.0f} %" if job.state == "running" else job.state
     why = job.error.code if job.error else job.reason.code if job.reason else ""
-    return f"{job.id}  {job.created_at}  {what:<24} {job.format:<5} {why:<18} {job.source}".rstrip()
+    return f"{job.id}  {job.created_at}  {what:<24} {job.format:<5} {why:<18} {job.source or 'batch'}".rstrip()
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from gateway.command.admin import AdminClient
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.failure import ExitCode
 
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Pause. What runs goes on; what comes waits until `reelway resume`."""
-    with Connection(load_settings(arguments.data)) as connection:
-        document = AdminClient(GatewayClient(connection)).pause(arguments.stage, arguments.reason)
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        document = AdminClient(calls).pause(arguments.stage, arguments.reason)
     shown = document.decode() if arguments.json else f"{arguments.stage} is paused; what runs there goes on"
     sys.stdout.write(shown + "\n")
     return ExitCode.DONE

@@ -1,15 +1,14 @@
 """`reelway submit SOURCE`: hand a job in, and wait for its end only if asked."""
 
 import argparse
-import secrets
 import sys
+from typing import Any
 
-from actors.media.task import UPLOAD_PREFIX
+from gateway.client.documents import Job
 from gateway.command.arguments import add_wish
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.conversion import Wish
-from gateway.command.documents import Job
 from gateway.command.ending import say_end
 from gateway.command.failure import ExitCode
 from gateway.command.following import follow
@@ -47,14 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     wish = Wish(arguments.to or "mp3", arguments.quality)
     wish.check(source)
     terms = _terms(arguments)
-    with Connection(load_settings(arguments.data)) as connection, make_display() as display:
+    settings = load_settings(arguments.data)
+    with Connection(settings) as connection, Calls(connection) as calls, make_display() as display:
         if connection.is_embedded:
             require_native()
-        client = GatewayClient(connection)
-        key = arguments.idempotency_key or secrets.token_hex(16)
-        job = client.submit(wish.body(_send(client, source, display)) | terms, key)
+        sent = _send(calls, source, display)
+        key = arguments.idempotency_key
+        job = calls.run(calls.client.submit(sent, wish.format, quality=wish.quality, idempotency_key=key, **terms))
         if arguments.wait:
-            job = follow(client, job.id, display, connection.failing)
+            job = follow(calls, job.id, display, connection.failing)
         elif connection.ends_with_this_command():
             display.note(
                 "The job goes on while a reelway command runs: start `reelway up`, or `reelway watch` this job."
@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     return say_end(job) if arguments.wait else ExitCode.DONE
 
 
-def _terms(arguments: argparse.Namespace) -> dict[str, str | int]:
+def _terms(arguments: argparse.Namespace) -> dict[str, Any]:
     """When and how urgently the job runs, as far as it was said."""
-    terms: dict[str, str | int] = {}
+    terms: dict[str, Any] = {}
     if arguments.priority:
         terms["priority"] = arguments.priority
     if arguments.deadline:
@@ -73,13 +73,13 @@ def _terms(arguments: argparse.Namespace) -> dict[str, str | int]:
     return terms | (arguments.start or {})
 
 
-def _send(client: GatewayClient, source: Source, display: Display) -> str:
+def _send(calls: Calls, source: Source, display: Display) -> str:
     if source.file is None:
         return source.address or ""
     size_bytes = source.size_bytes
-    upload = client.upload(source.file, size_bytes, lambda done: display.show("upload", done / size_bytes))
+    upload = calls.run(calls.client.upload(source.file, moved=lambda done: display.show("upload", done / size_bytes)))
     display.finish("upload")
-    return f"{UPLOAD_PREFIX}{upload.id}"
+    return upload.source
 
 
 def _say(job: Job, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Stage, Worker
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.failure import ExitCode
 
@@ -17,8 +17,8 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show stages and workers."""
-    with Connection(load_settings(arguments.data)) as connection:
-        client = AdminClient(GatewayClient(connection))
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        client = AdminClient(calls)
         stages, workers = client.stages(), client.workers()
     if arguments.json:
         document = {"jobs": stages.jobs, "stages": stages.stages, "workers": workers.workers}

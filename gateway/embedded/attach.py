@@ -57,8 +57,11 @@ class Attachment:
                 start_new_session=True,
             )
 
-    def instance(self) -> Instance:
+    async def instance(self) -> Instance:
         """The living instance, once it is ready; raises `CannotStart`."""
+        # Imported here: `begin` comes first, and an instance starts while the command imports this.
+        import asyncio
+
         until = time.monotonic() + _STARTS_WITHIN_S
         while time.monotonic() < until:
             recorded = read_instance(self.directory)
@@ -66,7 +69,7 @@ class Attachment:
                 return recorded
             self._notice_refusal()
             self.begin()
-            time.sleep(_TICK_S)
+            await asyncio.sleep(_TICK_S)
         raise CannotStart(
             "INSTANCE_DID_NOT_START",
             f"No instance of {self.directory.root} became ready within {_STARTS_WITHIN_S:.0f} s.",
@@ -77,6 +80,11 @@ class Attachment:
         """The children of the living instance that do not start, by name."""
         recorded = read_instance(self.directory)
         return recorded.failing if recorded else ()
+
+    def ends_when_unused(self) -> bool:
+        """Whether a command started the living instance, so that it ends with its last user."""
+        recorded = read_instance(self.directory)
+        return recorded is not None and recorded.ends_when_unused
 
     def _notice_refusal(self) -> None:
         if self._supervisor is None or self._is_no_refusal(self._supervisor.poll()):

@@ -18,7 +18,7 @@ class Request(BaseHTTPRequestHandler):
         self.close_connection = True
         type(self).answer(self)
 
-    do_POST = do_GET  # noqa: N815  # the names that http.server calls
+    do_POST = do_DELETE = do_GET  # noqa: N815  # the names that http.server calls
 
     def reply(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
         """Answer with `body` and the claim that it is `length` bytes long."""

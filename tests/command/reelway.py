@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actors.settings import Settings
-from gateway.command.client import GatewayClient
+from gateway.client.documents import Job
+from gateway.client.events import Event
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection
-from gateway.command.documents import Job
-from gateway.command.events import Event, watch
 from gateway.embedded.data_directory import DataDirectory
 from tests.command.waiting import is_alive, processes_naming, wait_for
 
@@ -83,7 +83,10 @@ class Reelway:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, finish(process, 10)
-            yield Up(self, process, **json.loads(line))
+            told = json.loads(line)
+            named = {"REELWAY_URL": told["url"], "REELWAY_KEY": told["key"]}
+            with Calls(Connection(Settings(data_dir=self.data), named)) as calls:
+                yield Up(self, process, calls, **told)
         finally:
             _insist_on_end(process)
             finish(process, 10)
@@ -92,13 +95,13 @@ class Reelway:
 class Up:
     """A running `reelway up` and a client of it."""
 
-    def __init__(self, command: Reelway, process: subprocess.Popen[str], url: str, key: str) -> None:
+    def __init__(self, command: Reelway, process: subprocess.Popen[str], calls: Calls, url: str, key: str) -> None:
         self.command = command
         self.process = process
         self.url = url
         self.key = key
-        named = {"REELWAY_URL": url, "REELWAY_KEY": key}
-        self.client = GatewayClient(Connection(Settings(data_dir=command.data), named))
+        self.calls = calls
+        self.client = calls.client
 
     def child(self, *words: str) -> int:
         """The process id of the child whose command line has all `words`, folders left aside."""
@@ -116,21 +119,25 @@ class Up:
 
         return wait_for(look, f"a child {words}")
 
+    def submit(self, source: str) -> Job:
+        """An mp3 of it, please."""
+        return self.calls.run(self.client.submit(source, "mp3"))
+
+    def job(self, job: str) -> Job:
+        """The job as it is now."""
+        return self.calls.run(self.client.job(job))
+
     def events(self, job: str) -> Iterator[Event]:
         """The job's events, live."""
-        return watch(self.client, job)
+        return self.calls.each(self.client.watch(job))
 
     def end_of(self, job: str) -> Job:
         """The job once it has ended."""
-        for _ in self.events(job):
-            pass
-        return self.client.job(job)
+        return self.calls.run(self.client.wait(job))
 
-    def timeline(self, job: str) -> list[dict[str, Any]]:
+    def timeline(self, job: str) -> tuple[Event, ...]:
         """The durable events of the job."""
-        with self.client.open("GET", f"/v1/jobs/{job}/events", {}) as response:
-            events: list[dict[str, Any]] = json.loads(response.read())["events"]
-            return events
+        return self.calls.run(self.client.events(job))
 
 
 def _insist_on_end(process: subprocess.Popen[str]) -> None:

@@ -111,7 +111,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def _api_code(up: Up, source: str) -> str:
     """What the API itself says about the same source: the problem's code, or the failed job's."""
     try:
-        job = up.end_of(up.client.submit({"source": source, "format": "mp3"}, source).id)
+        job = up.end_of(up.submit(source).id)
     except CommandFailure as refused:
         return refused.code
     assert job.error is not None

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import redis
 
-from gateway.command.documents import Job
+from gateway.client.documents import Job
+from gateway.client.events import Retrying, Started
 from gateway.embedded.data_directory import DataDirectory
 from tests.command.pacing import PacedFfmpeg, audio_seconds, paced_site
 from tests.command.reelway import LOOPBACK, Reelway, Up, finish
@@ -45,12 +45,11 @@ def slow_reelway(reelway: Reelway, paced: PacedFfmpeg) -> Reelway:
 
 
 def _submit(up: Up, source: str) -> str:
-    return up.client.submit({"source": source, "format": "mp3"}, os.urandom(8).hex()).id
+    return up.submit(source).id
 
 
 def _submit_file(up: Up, file: Path) -> str:
-    upload = up.client.upload(file, file.stat().st_size, lambda _done: None)
-    return _submit(up, f"upload:{upload.id}")
+    return _submit(up, up.calls.run(up.client.upload(file)).source)
 
 
 def _is_transcoding(job: Job) -> bool:
@@ -59,7 +58,7 @@ def _is_transcoding(job: Job) -> bool:
 
 
 def _wait_until(up: Up, job: str, condition: Callable[[Job], bool], within_s: float = 30.0) -> None:
-    wait_for(lambda: condition(up.client.job(job)), f"{job} is where it should be", within_s)
+    wait_for(lambda: condition(up.job(job)), f"{job} is where it should be", within_s)
 
 
 def _check_one_result(up: Up, job: str, ffmpeg: Path, seconds: float) -> list[str]:
@@ -67,16 +66,13 @@ def _check_one_result(up: Up, job: str, ffmpeg: Path, seconds: float) -> list[st
     ended = up.end_of(job)
     assert ended.state == "completed", ended.document
     events = up.timeline(job)
-    assert [event["rev"] for event in events] == list(range(1, len(events) + 1))
-    types = [event["type"] for event in events]
+    assert [event.rev for event in events] == list(range(1, len(events) + 1))
+    types = [event.type for event in events]
     assert types.count("job.completed") == 1
     assert types[-1] == "job.completed"
     (output,) = ended.outputs
-    with up.client.open("GET", output.url, {}) as response:
-        content = response.read()
-    assert len(content) == output.size_bytes
     result = up.command.folder / "result.mp3"
-    result.write_bytes(content)
+    up.calls.run(up.client.download(output, result))
     assert audio_seconds(ffmpeg, result) == pytest.approx(seconds, abs=0.1)
     return types
 
@@ -84,9 +80,17 @@ def _check_one_result(up: Up, job: str, ffmpeg: Path, seconds: float) -> list[st
 def _seconds_until_it_runs_again(up: Up, job: str, stage: str) -> float:
     began = time.monotonic()
     for event in up.events(job):
-        if event.type == "job.started" and msgspec.json.decode(event.envelope)["data"]["stage"] == stage:
+        if isinstance(event.data, Started) and event.data.stage == stage:
             break
     return time.monotonic() - began
+
+
+def _reasons(up: Up, job: str) -> list[str]:
+    return [
+        event.data.reason.code
+        for event in up.timeline(job)
+        if isinstance(event.data, Retrying) and event.data.reason is not None
+    ]
 
 
 def test_killed_transcode_actor(slow_reelway: Reelway, paced: PacedFfmpeg, long_clip: Path, ffmpeg: Path) -> None:
@@ -218,8 +222,7 @@ def test_instance_that_was_killed_is_followed_by_one_that_charges_nobody(
     paced.fast()
     with slow_reelway.up() as up:
         types = _check_one_result(up, job, ffmpeg, LONG_S)
-        reasons = [event["data"]["reason"]["code"] for event in up.timeline(job) if event["type"] == "job.retrying"]
-        assert reasons == ["RESTARTED"], types
+        assert _reasons(up, job) == ["RESTARTED"], types
 
 
 def test_up_that_is_told_twice_to_stop_gives_running_work_back_uncharged(
@@ -239,8 +242,7 @@ def test_up_that_is_told_twice_to_stop_gives_running_work_back_uncharged(
     paced.fast()
     with slow_reelway.up() as up:
         _check_one_result(up, job, ffmpeg, LONG_S)
-        reasons = [event["data"]["reason"]["code"] for event in up.timeline(job) if event["type"] == "job.retrying"]
-        assert reasons == ["WORKER_STOPPING"]
+        assert _reasons(up, job) == ["WORKER_STOPPING"]
 
 
 def test_interrupted_convert_cancels_its_job(slow_reelway: Reelway, long_clip: Path) -> None:

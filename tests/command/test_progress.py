@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.command.documents import Job, Progress, Reason
+from gateway.client.documents import Job, Progress, Reason
 from gateway.command.following import StageView
 from gateway.command.progress import Lines, byte_speed, time_left
 
@@ -26,7 +26,7 @@ class Recorder(Lines):
 
 
 def _job(stage: str | None, percent: float, source: str = "https://a/b", state: str = "running") -> Job:
-    return Job("j00-1", state, Progress(percent, stage), source, "mp3", "", stage)  # type: ignore[arg-type]
+    return Job(id="j00-1", state=state, stage=stage, progress=Progress(percent, stage), source=source)
 
 
 def test_percent_of_the_job_becomes_percent_of_the_stage() -> None:

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Count
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_filter, filter_of
 from gateway.command.failure import ExitCode
@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Count."""
-    with Connection(load_settings(arguments.data)) as connection:
-        document = AdminClient(GatewayClient(connection)).count(filter_of(arguments))
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        document = AdminClient(calls).count(filter_of(arguments))
     if arguments.json:
         sys.stdout.write(document.decode() + "\n")
         return ExitCode.DONE

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from gateway.command.admin import AdminClient
-from gateway.command.client import ConnectionLost, GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_filter, filter_of
 from gateway.command.failure import CommandFailure, ExitCode
@@ -18,18 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write lines to stdout as they come."""
     lines = 0
-    with Connection(load_settings(arguments.data)) as connection:
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
         try:
-            for piece in AdminClient(GatewayClient(connection)).export(filter_of(arguments)):
+            for piece in AdminClient(calls).export(filter_of(arguments)):
                 sys.stdout.buffer.write(piece)
                 lines += piece.count(b"\n")
-        except ConnectionLost as lost:
+        except CommandFailure as failure:
+            if failure.code != "GATEWAY_UNREACHABLE" or not lines:
+                raise
             raise CommandFailure(
                 ExitCode.UNREACHABLE,
                 "EXPORT_INCOMPLETE",
-                f"The export broke off after {lines} dead letters: {lost}.",
+                f"The export broke off after {lines} dead letters. {failure.message}",
                 "Export again; --until leaves out what is newer than the last line.",
-            ) from lost
+            ) from failure
         finally:
             sys.stdout.flush()
     return ExitCode.DONE

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Letter
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_filter, filter_of, read_pages
 from gateway.command.failure import ExitCode
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List, newest first."""
     wanted = filter_of(arguments)
-    with Connection(load_settings(arguments.data)) as connection:
-        found, has_more = _read(AdminClient(GatewayClient(connection)), wanted, arguments.limit)
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        found, has_more = _read(AdminClient(calls), wanted, arguments.limit)
     if arguments.json:
         sys.stdout.write(msgspec.json.encode({"dead": found}).decode() + "\n")
         return ExitCode.DONE

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Count
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_jobs, check_choice
 from gateway.command.failure import CommandFailure, ExitCode
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Purge, after a question: it cannot be undone."""
     wanted = check_choice(arguments)
-    with Connection(load_settings(arguments.data)) as connection:
-        client = AdminClient(GatewayClient(connection))
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        client = AdminClient(calls)
         if wanted is None:
             _confirm(f"{len(arguments.job)} named", agreed=arguments.yes)
             purged = _purge_named(client, arguments.job)

@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Quarantined
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import read_pages
 from gateway.command.failure import ExitCode
@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, newest first."""
-    with Connection(load_settings(arguments.data)) as connection:
-        client = AdminClient(GatewayClient(connection))
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        client = AdminClient(calls)
 
         def page(parameters: dict[str, str]) -> tuple[tuple[msgspec.Raw, ...], str | None]:
             rows = client.quarantined(parameters)

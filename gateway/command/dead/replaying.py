@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.command.admin import AdminClient, Count, Replay
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_jobs, check_choice, without
 from gateway.command.failure import ExitCode
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     how = without({"worker": arguments.worker, "deadline_s": arguments.deadline})
     tally = _Tally()
     complete = False
-    with Connection(load_settings(arguments.data)) as connection:
-        client = AdminClient(GatewayClient(connection))
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        client = AdminClient(calls)
         if wanted is None:
             for job in arguments.job:
                 tally.add(client.replay(job, how))

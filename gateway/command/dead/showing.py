@@ -6,7 +6,7 @@ import sys
 import msgspec
 
 from gateway.command.admin import AdminClient, Letter
-from gateway.command.client import GatewayClient
+from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.failure import ExitCode
 
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show."""
-    with Connection(load_settings(arguments.data)) as connection:
-        document = AdminClient(GatewayClient(connection)).letter(arguments.job)
+    with Connection(load_settings(arguments.data)) as connection, Calls(connection) as calls:
+        document = AdminClient(calls).letter(arguments.job)
     if arguments.json:
         sys.stdout.write(document.decode() + "\n")
         return ExitCode.DONE

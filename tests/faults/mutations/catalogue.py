@@ -1,6 +1,17 @@
 """All mutations, in the order in which they are shown."""
 
-from tests.faults.mutations.guards import clients, ends, families, gateway, native, reaper, storage, taking, upkeep
+from tests.faults.mutations.guards import (
+    client,
+    clients,
+    ends,
+    families,
+    gateway,
+    native,
+    reaper,
+    storage,
+    taking,
+    upkeep,
+)
 from tests.faults.mutations.mutation import Mutation
 
 AREAS: dict[str, tuple[Mutation, ...]] = {
@@ -12,6 +23,7 @@ AREAS: dict[str, tuple[Mutation, ...]] = {
     "The Python worker": clients.MUTATIONS,
     "Publishing": storage.MUTATIONS,
     "Watching": gateway.MUTATIONS,
+    "The client": client.MUTATIONS,
     "The Rust half": native.MUTATIONS,
 }
 MUTATIONS = tuple(mutation for area in AREAS.values() for mutation in area)
