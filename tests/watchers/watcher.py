@@ -110,7 +110,9 @@ class Watcher:
     def _note_ends(self, frame: Frame, data: dict[str, Any]) -> None:
         """A tenant's events have no end: it leaves when it has seen the end of each job."""
         if frame.event in ("snapshot", "resync"):
-            self._open_jobs -= {job["id"] for job in data["data"]["jobs"] if job["state"] in TERMINAL}
+            # Anew: an end that it was shown may have been undone.
+            ended = {job["id"] for job in data["data"]["jobs"] if job["state"] in TERMINAL}
+            self._open_jobs = set(self.jobs) - ended
         elif frame.event.removeprefix("job.") in TERMINAL:
             self._open_jobs.discard(data["job"])
         self._over = not self._open_jobs
