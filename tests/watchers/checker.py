@@ -206,6 +206,9 @@ class _Reading:
             self._progress(frame, rev, data["data"]["progress"]["percent"])
             return
         whole, self._whole_state = self._whole_state, None
+        if frame.event == "resync" and self._allowed.undone(self._shown_ms):
+            # Even the end may be undone.
+            self._state = None
         if self._state is not None:
             self._say("after-end", f"{frame.event} {rev} after job.{self._state}")
         if frame.event in WHOLE:

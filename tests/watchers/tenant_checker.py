@@ -3,6 +3,9 @@
 The order is that of the feed: ids rise. A snapshot says how far each job is, without its revision; from the first event
 on, a job's revisions are contiguous, and that first one follows what the snapshot can have included. Nothing follows a
 job's terminal event. Every job must be in the snapshots, so a test has at most a hundred.
+
+A snapshot is newer than its id. Whoever is cut off before its events have passed, and comes back with an id that is older
+than they are, is shown them although the snapshot had included them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +27,8 @@ class _Job:
     updated_ms: int = 0
     state: str | None = None
     """The terminal one."""
+    again: bool = False
+    """What the snapshot included may be shown as events too."""
 
 
 def judge_tenant(story: Story, jobs: Collection[str], logs: Mapping[str, Kept], allowed: Allowed) -> list[Wrong]:
@@ -61,6 +66,8 @@ class _Reading:
             if item.cursor != self._cursor or item.answer != "stream":
                 self._say("cursor", "", f"{item}; its cursor is {self._cursor}")
             self._awaits = "prime" if item.primed else self._beginning()
+            for known in self._jobs.values():
+                known.again = known.rev is None and self._place is not None and known.updated_ms >= self._place[1]
         elif isinstance(item, Left):
             self._left = True
         else:
@@ -124,7 +131,7 @@ class _Reading:
 
     def _tell(self, frame: Frame, job: str, rev: int, data: dict[str, Any]) -> None:
         known = self._jobs.setdefault(job, _Job())
-        if known.state is not None:
+        if known.state is not None and not known.again:
             self._say("after-end", job, f"{frame.event} {rev} after job.{known.state}")
         if frame.event == "job.progress":
             percent = data["data"]["progress"]["percent"]
@@ -139,14 +146,14 @@ class _Reading:
             self._order(known, job, rev, milliseconds_of(data["at"]))
         known.rev = rev
         if frame.event.removeprefix("job.") in TERMINAL:
-            known.state = frame.event.removeprefix("job.")
+            known.state, known.again = frame.event.removeprefix("job."), False
 
     def _order(self, known: _Job, job: str, rev: int, at_ms: int) -> None:
         if known.rev is not None:
             if rev != known.rev + 1:
                 self._say("gap" if rev > known.rev else "duplicate", job, f"revision {rev} after {known.rev}")
             return
-        if at_ms < known.updated_ms:
+        if at_ms < known.updated_ms and not known.again:
             self._say("duplicate", job, f"revision {rev} is older than the snapshot")
         earlier = self._logs.get(job, {}).get(rev - 1)
         # The log at the end is another where something was undone.

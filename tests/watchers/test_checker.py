@@ -112,6 +112,19 @@ def test_a_fault_that_loses_something_excuses_a_resync() -> None:
     assert {wrong.rule for wrong in judge(RESYNCED, KEPT, STRICT)} >= {"resync", "undone"}
 
 
+def test_an_end_may_be_undone_like_anything_else() -> None:
+    taken_back = story(
+        *GOOD.items[:10],
+        told("job.failed", 4),
+        Connected("e1.1004-0", "stream"),
+        prime("e1.1004-0"),
+        whole("resync", 2, 20.0),
+        *RESYNCED.items[12:],
+    )
+    assert judge(taken_back, KEPT, LOSSY) == []
+    assert "after-end" in {wrong.rule for wrong in judge(taken_back, KEPT, Allowed(resync=True))}
+
+
 def test_who_left_with_an_end_that_was_undone_cannot_be_told() -> None:
     assert judge(GONE, KEPT, LOSSY) == []
     assert {wrong.rule for wrong in judge(GONE, KEPT, STRICT)} == {"kept"}

@@ -80,6 +80,15 @@ GOOD = Story("w1", "", [
 ])  # fmt: skip
 SOCKET = Story("w1", "", [Connected(None, "stream", primed=False), *GOOD.items[2:6],
     Connected("e1.1003-0", "stream", primed=False), *GOOD.items[8:]])  # fmt: skip
+# Cut off behind a snapshot that held B's end already.
+AGAIN = Story("w1", "", [
+    Connected(None, "stream"),
+    prime(),
+    whole("snapshot", "e1.1002-0", document(A, 1001), document(B, 1006, 10.0, "failed")),  # 2
+    Connected("e1.1002-0", "stream"),
+    prime("e1.1002-0"),
+    *(event(job, rev) for job, rev in ((A, 2), (B, 2), (A, 3), (B, 3), (A, 4))),  # 5 to 9
+])  # fmt: skip
 RESYNCED = Story("w1", "", [*GOOD.items[:6],
     whole("resync", "e1.1006-0", document(A, 1005, 25.0), document(B, 1006, 10.0, "failed")),  # 6
     event(A, 4),
@@ -90,6 +99,9 @@ def test_a_true_story_is_no_fault() -> None:
     ordered = [*GOOD.items[:9], *GOOD.items[10:11], GOOD.items[9], *GOOD.items[11:]]
     assert judge_tenant(Story("w1", "", ordered), (A, B), LOGS, STRICT) == []
     assert judge_tenant(SOCKET, (A, B), LOGS, STRICT) == []
+    assert judge_tenant(AGAIN, (A, B), LOGS, STRICT) == []
+    between = [*AGAIN.items[:3], event(A, 2), Connected("e1.1003-0", "stream"), prime("e1.1003-0"), *AGAIN.items[6:]]
+    assert judge_tenant(Story("w1", "", between), (A, B), LOGS, STRICT) == []
     assert judge_tenant(RESYNCED, (A, B), LOGS, LOSSY) == []
     assert judge_tenant(Story("w1", "", [*GOOD.items[:5], Left()]), (A, B), LOGS, STRICT) == []
 
@@ -110,6 +122,9 @@ CORRUPTIONS: dict[str, tuple[str, Story, Allowed, Change]] = {
     "a missing first event": ("gap", GOOD, STRICT, lambda told: told.__setitem__(slice(3, 9), [])),
     "an event twice": ("duplicate", GOOD, STRICT, put(9, event(A, 3, id="e1.1005-1"))),
     "an event that the snapshot holds": ("duplicate", GOOD, STRICT, swap(3, event(B, 2), event(A, 2))),
+    "what the snapshot held, in the same connection": ("after-end", AGAIN, STRICT, lambda told: told.__delitem__(
+        slice(3, 5))),
+    "an event twice after that": ("after-end", AGAIN, STRICT, put(9, event(B, 3, rev=4, id="e1.1006-5"))),
     "an event after the end of its job": ("after-end", GOOD, STRICT, put(12, event(A, 3, rev=5, id="e1.1008-0"))),
     "progress after the end of its job": ("after-end", GOOD, STRICT, put(12, progress(A, 4, 99.0))),
     "no end of one job": ("unseen", GOOD, STRICT, swap(9)),
