@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from itertools import product
+from typing import Literal
 
 from actors.kernel import Keys
 from actors.kernel.keys import PRIORITIES, Lane
 
-LANES: Mapping[str, tuple[Lane, ...]] = {
+Stage = Literal["ingest", "fetch", "transcode", "store", "notify"]
+LANES: Mapping[Stage, tuple[Lane, ...]] = {
     "ingest": ("cpu",),
     "fetch": ("cpu",),
     "transcode": ("cpu", "gpu"),

@@ -144,6 +144,10 @@ class GatewaySettings(Section, frozen=True):
     upload_idle_s: Annotated[float, Meta(gt=0, description="longest silence within an upload")] = 60.0
     heartbeat_s: Annotated[float, Meta(gt=0, description="pause between two signs of life")] = 15.0
     stream_life_s: Annotated[float, Meta(gt=0, description="longest life of a stream")] = 600.0
+    rate_requests: Annotated[
+        int, Meta(ge=0, description="requests a key may send in each window, to each gateway process; 0: any number")
+    ] = 6000
+    rate_window_s: Annotated[int, Meta(ge=1, description="that window")] = 60
     max_streams: Annotated[int, Meta(ge=1, description="event streams open at once in one process")] = 10_000
     origins: Annotated[
         tuple[str, ...], Meta(description="origins (https://host) of other sites whose pages may open a WebSocket")

@@ -52,6 +52,12 @@ async def _(house: House, items: int) -> Act:
     return lambda: house.keeper.expire(PARTITION)
 
 
+@CASES.single("delete", "a dead letter")
+async def _(house: House) -> Act:
+    (job,) = await house.end(1, "permanent")
+    return lambda: house.submitter.delete(job)
+
+
 @CASES.sized("purge", "dead letters", 1, BATCH)
 async def _(house: House, items: int) -> Act:
     jobs = await house.end(items, "permanent")

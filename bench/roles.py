@@ -29,6 +29,7 @@ class Installation:
             REELWAY_GATEWAY_HOST="127.0.0.1",
             REELWAY_GATEWAY_PORT=str(self._port),
             REELWAY_GATEWAY_KEY=KEY,
+            REELWAY_GATEWAY_RATE_REQUESTS="0",
         )
 
     @property

@@ -3,6 +3,12 @@
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-01-31T12:00:00.250Z"])]
+"""A time in an answer."""
 
 
 @lru_cache(maxsize=1024)
@@ -16,12 +22,8 @@ def optional_timestamp(at_ms: int | None) -> str | None:
     return None if at_ms is None else timestamp(at_ms)
 
 
-def read_timestamp(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time with its offset, `Z` or `+02:00`. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None or "T" not in text.upper():
-        message = f"not an RFC 3339 time: {text!r}"
-        raise ValueError(message)
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since 1970 of a time with its offset."""
     return round(at.timestamp() * 1000)
 
 

@@ -13,12 +13,13 @@ Module map, from the names upwards:
     transport    connections and pool of redis-py, without their detours
     connection   rules for connections; which errors mean "wait"
     server       what a role asks of its server before it works
-    submitter    submit, cancel, replay                          ┐
+    submitter    submit, cancel, replay, delete                  ┐
     worker       take, beat, commit, fail, release, spawn        ├ the three clients
     keeper       promote, reap, expire, reconcile, retention     ┘
     items        what travels in the worker's verbs
     newest       reading one sorted set of every partition as one
-    views        reading jobs, listings and logs
+    views        reading jobs and logs
+    listing      reading a tenant's jobs, or the children of one, page by page
     dead         dead letters: list, show, count, export (dead_letter: one of them); replay: by page, at a rate
     quarantine   jobs that no script could read
     presence     who works here                                  ┐ rw:{sys}, by scripts of their own
@@ -79,14 +80,15 @@ from actors.kernel.items import (
 )
 from actors.kernel.keeper import Endpoint, Expired, Keeper, Reaped
 from actors.kernel.keys import Keys, Partitions, UnknownJobId, new_nonce
+from actors.kernel.listing import list_children, list_jobs
 from actors.kernel.neighbours import Neighbours
 from actors.kernel.options import ActorOptions, KernelOptions, RedisOptions
 from actors.kernel.routed import is_sharded
 from actors.kernel.server import Moment, ServerFacts, UnfitServer, admit, ping_all, primary_of, read_all_facts
 from actors.kernel.service import Service
 from actors.kernel.states import TERMINAL, State, legal
-from actors.kernel.submitter import CancelReply, Replayed, Submission, Submitted, Submitter
-from actors.kernel.views import JobView, LogEntry, list_jobs, read_job, read_log
+from actors.kernel.submitter import CancelReply, Deleted, Replayed, Submission, Submitted, Submitter
+from actors.kernel.views import JobView, LogEntry, read_job, read_log
 from actors.kernel.worker import Worker
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "Child",
     "ChildRow",
     "Commit",
+    "Deleted",
     "Done",
     "End",
     "Endpoint",
@@ -153,6 +156,7 @@ __all__ = [
     "is_full",
     "is_sharded",
     "legal",
+    "list_children",
     "list_jobs",
     "means_wait",
     "new_nonce",

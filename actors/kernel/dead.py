@@ -13,9 +13,10 @@ import redis.asyncio
 
 from actors.kernel.dead_letter import FIELDS, DeadFilter, DeadLetter, Why, read_entry, read_fields, read_letter
 from actors.kernel.keys import Partitions, UnknownJobId
+from actors.kernel.listing import LONGEST_SCAN
 from actors.kernel.newest import PAGE, Place, newest_first
 from actors.kernel.states import State
-from actors.kernel.views import LONGEST_SCAN, JobView, LogEntry, read_job, read_log
+from actors.kernel.views import JobView, LogEntry, read_job, read_log
 
 MOST_COUNTED = 10_000
 """Dead letters that one `count` looks at, the newest ones."""

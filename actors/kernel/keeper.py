@@ -18,6 +18,7 @@ CRASH_LOOP = (
     b'{"code":"CRASH_LOOP","message":"The worker was lost each time it worked on this.",'
     b'"suggestion":"Check the file, or ask the operator to look at the dead letters.","retryable":true}'
 )
+SWEEPS = 100
 RESTARTED = b'{"code":"RESTARTED","message":"The service was restarted; the step starts again."}'
 
 
@@ -104,6 +105,24 @@ class Keeper:
         keys = self._partitions.keys(partition)
         reply = await self._scripts.call("purge", keys, [keys.job(job) for job in jobs], list(jobs))
         return [text(job) for job in reply]
+
+    async def to_sweep(self, partition: str) -> list[str]:
+        """Deleted jobs whose files are to be swept, some of them."""
+        keys = self._partitions.keys(partition)
+        return [text(job) for job in await self._client.srandmember(keys.sweeps, SWEEPS) or ()]
+
+    async def swept(self, partition: str, job: str) -> None:
+        """The files of a deleted job are gone."""
+        await self._client.srem(self._partitions.keys(partition).sweeps, job)
+
+    async def deleted_before(self, partition: str, at_ms: int) -> list[str]:
+        """Jobs that were deleted before that server time, the oldest; at most 100."""
+        keys = self._partitions.keys(partition)
+        return [text(job) for job in await self._client.zrangebyscore(keys.deleted, "-inf", at_ms, 0, SWEEPS)]
+
+    async def forget_deleted(self, partition: str, jobs: Sequence[str]) -> None:
+        """Nothing tells any more that these jobs were deleted, rather than forgotten after their time."""
+        await self._client.zrem(self._partitions.keys(partition).deleted, *jobs)
 
     async def set_limit(self, tenant: str, limit: int | None) -> None:
         """Lets `limit` jobs of a tenant be under way at once (0: any number); None: the installation's default."""

@@ -31,6 +31,10 @@ class Keys:
         self.pulse = f"{self.root}pulse"
         self.epoch = f"{self.root}epoch"
         self.dead = f"{self.root}dead"
+        self.deleted = f"{self.root}deleted"
+        """Zset of jobs that were deleted with their results, by the time of that."""
+        self.sweeps = f"{self.root}sweeps"
+        """Set of those whose files are still to be swept."""
         self.declared = [
             self.leases, self.due, self.active, self.deadlines, self.feed, self.pulse, self.epoch, self.dead,
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The client of those who want work done: submit, cancel, replay."""
+"""The client of those who want work done: submit, cancel, replay, delete."""
 
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     digest: str = ""
     """Of the request, compared when the idempotency key is used again."""
+    children: int = 0
+    """How many jobs will come of it. There must be room for them as for itself."""
     job: str | None = None
     """Id to use; None makes a new one."""
 
@@ -72,8 +74,16 @@ class Replayed(msgspec.Struct, frozen=True, array_like=True):
     """Of the job; with outcome `parent`, of the parent."""
 
 
+class Deleted(msgspec.Struct, frozen=True, array_like=True):
+    """How a delete ended."""
+
+    outcome: Literal["ok", "unfinished", "gone"]
+    state: str
+    """unfinished: of the job."""
+
+
 class Submitter:
-    """Submits, cancels and replays. Calls are repeat-safe and sent again until `patience_s` has passed."""
+    """Submits, cancels, replays and deletes. Calls are repeat-safe and sent again until `patience_s` has passed."""
 
     def __init__(
         self, client: redis.asyncio.Redis, partitions: Partitions, options: KernelOptions, *, patience_s: float = 5.0
@@ -105,8 +115,8 @@ class Submitter:
             submission.start_at_ms or 0,
             submission.digest,
             round(self._options.idempotency_s * 1000),
-            self._options.tenant_backlog,
-            self._options.partition_jobs,
+            self._options.tenant_backlog - submission.children,
+            self._options.partition_jobs - submission.children,
             submission.spec,
             submission.input,
             msgspec.json.encode(submission.refs),
@@ -142,3 +152,19 @@ class Submitter:
             outcome, state, left = text(reply[0]), text(reply[1]), int(reply[2])
             if left == 0:
                 return msgspec.convert((outcome.lower(), state), Replayed)
+
+    async def delete(self, job: str) -> Deleted:
+        """Forgets a job that has ended, with its children; the reaper sweeps their files, the published ones too.
+
+        Raises UnknownJobId or StoreUnavailable (send it again).
+        """
+        keys = self._partitions.keys_of_job(job)
+        while True:
+            reply = await persist(
+                lambda: self._scripts.call("delete", keys, [keys.job(job)], [job]), patience_s=self._patience_s
+            )
+            outcome = text(reply[0])
+            if outcome != "OK":
+                return msgspec.convert((outcome.lower(), text(reply[1])), Deleted)
+            if int(reply[1]) == 0:
+                return Deleted("ok", "")

@@ -1,18 +1,13 @@
-"""Reading jobs: one hash, one listing page, one log. Reads change nothing."""
-
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+"""Reading jobs: one hash, one log. Reads change nothing."""
 
 import msgspec
 import redis.asyncio
 
-from actors.kernel.keys import Keys, Partitions
-from actors.kernel.newest import PAGE, Place, newest_first
+from actors.kernel.keys import Partitions
 from actors.kernel.scripts import text
 from actors.kernel.states import TERMINAL, State
 
-LONGEST_SCAN = 2000
-"""Listing rows one filtered page may look at before it answers with a cursor."""
+_ENDS = tuple(sorted(TERMINAL))
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +25,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the job this is a child of, or empty."""
     children: int
     """Highest number of its children."""
+    children_ended: dict[State, int]
+    """How many of them ended in which state, as the job knows; those that ended with it are not counted."""
     rev: int
     """Contiguous number of the last durable event."""
     last_event: str
@@ -53,6 +50,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     cancel_requested_at_ms: int | None = None
+    deleted: bool = False
+    """It is being forgotten with its children, and no one's any more."""
 
     @property
     def terminal(self) -> bool:
@@ -97,6 +96,7 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
         listed=fields["listed"] == b"1",
         parent=said("parent"),
         children=number("children"),
+        children_ended={state: number(f"kids_{state}") for state in _ENDS} if "children" in fields else {},
         rev=int(fields["rev"]),
         last_event=text(fields["last_event"]),
         fence=said("fence"),
@@ -118,6 +118,7 @@ def view(job: str, fields: dict[str, bytes]) -> JobView:
         started_at_ms=_time(fields, "started_at"),
         ended_at_ms=_time(fields, "ended_at"),
         cancel_requested_at_ms=_time(fields, "cancel_requested_at"),
+        deleted="deleted" in fields,
     )
 
 
@@ -131,55 +132,3 @@ async def read_log(client: redis.asyncio.Redis, partitions: Partitions, job: str
     """The durable events the job still keeps, oldest first. Raises UnknownJobId."""
     entries = await client.lrange(partitions.keys_of_job(job).log(job), 0, -1)
     return [msgspec.json.decode(entry, type=LogEntry) for entry in entries]
-
-
-async def list_jobs(
-    client: redis.asyncio.Redis,
-    partitions: Partitions,
-    tenant: str,
-    *,
-    before: str | None = None,
-    limit: int = 20,
-    wanted: Callable[[JobView], bool] | None = None,
-) -> tuple[list[JobView], str | None]:
-    """One page of a tenant's jobs, newest first, and the cursor of the next page (None: the last one).
-
-    `before` is a cursor of an earlier page; a malformed one raises ValueError. A page of only the `wanted` jobs looks
-    at no more than 2000 rows, so it can be short and still have a cursor.
-    """
-    keys = partitions.keys(partitions.of_tenant(tenant))
-    place = None if before is None else Place.parse(before)
-    found: list[JobView] = []
-    async with aclosing(newest_first(client, [keys.jobs(tenant)], before=place)) as rows:
-        for _ in range(LONGEST_SCAN // PAGE):
-            page = await _page(rows)
-            for row, fields in zip(page, await _hashes(client, keys, page), strict=True):
-                seen = view(row.member, fields) if fields else None
-                if seen is not None and (wanted is None or wanted(seen)):
-                    if len(found) == limit:
-                        return found, str(place)
-                    found.append(seen)
-                place = row
-            if len(page) < PAGE:
-                return found, None
-    return found, str(place)
-
-
-async def _page(rows: AsyncGenerator[Place]) -> list[Place]:
-    """The next rows, at most PAGE of them."""
-    page: list[Place] = []
-    async for row in rows:
-        page.append(row)
-        if len(page) == PAGE:
-            break
-    return page
-
-
-async def _hashes(client: redis.asyncio.Redis, keys: Keys, rows: list[Place]) -> list[dict[str, bytes]]:
-    if not rows:
-        return []
-    async with client.pipeline(transaction=False) as pipeline:
-        for row in rows:
-            pipeline.hgetall(keys.job(row.member))
-        replies = await pipeline.execute()
-    return [{text(name): value for name, value in fields.items()} for fields in replies]

@@ -185,7 +185,7 @@ def find_format(name: str) -> Format:
         return found
     known = ", ".join(FORMATS)
     close = difflib.get_close_matches(name.lower(), FORMATS, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = f"Did you mean `{close[0]}`? " if close else ""
     raise MediaError(
         "FORMAT_UNKNOWN",
         message=f"The format {_quoted(name)} is not known.",

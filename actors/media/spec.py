@@ -1,16 +1,21 @@
 """Checks of what a client asked for, without looking at the source itself."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from actors.media.errors import MediaError
 from actors.media.formats import find_format, parse_quality
-from actors.media.task import UPLOAD_PREFIX, JobSpec
+from actors.media.task import UPLOAD_PREFIX, BatchSpec, JobSpec
 
 MOST_SOURCE_CHARACTERS = 8_192
 MOST_NAME_CHARACTERS = 255
 MOST_TAGS = 16
 MOST_TAG_CHARACTERS = 64
+MOST_METADATA = 16
+MOST_METADATA_KEY_CHARACTERS = 64
+MOST_METADATA_CHARACTERS = 512
+MOST_SOURCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,34 @@ class SpecProblem:
 
 def check_spec(spec: JobSpec) -> list[SpecProblem]:
     """Everything that is wrong with a spec; an empty list when it can be accepted."""
-    problems: list[SpecProblem] = []
+    return [*_source_problems("/source", spec.source), *_wish_problems(spec)]
+
+
+def check_batch(spec: BatchSpec) -> list[SpecProblem]:
+    """Everything that is wrong with a batch."""
+    if not 1 <= len(spec.sources) <= MOST_SOURCES:
+        return [
+            SpecProblem("/source", MediaError("INVALID_SOURCE", message=f"A batch has 1 to {MOST_SOURCES} sources."))
+        ]
+    problems = [
+        problem
+        for number, source in enumerate(spec.sources)
+        for problem in _source_problems(f"/source/{number}", source)
+    ]
+    return [*problems, *_wish_problems(spec.part(0))]
+
+
+def _source_problems(pointer: str, source: str) -> list[SpecProblem]:
     try:
-        check_source(spec.source)
+        check_source(source)
     except MediaError as error:
-        problems.append(SpecProblem("/source", error))
+        return [SpecProblem(pointer, error)]
+    return []
+
+
+def _wish_problems(spec: JobSpec) -> list[SpecProblem]:
+    """What is wrong with anything but the source."""
+    problems: list[SpecProblem] = []
     try:
         target = find_format(spec.format)
     except MediaError as error:
@@ -46,7 +74,20 @@ def check_spec(spec: JobSpec) -> list[SpecProblem]:
         for number, tag in enumerate(spec.tags[:MOST_TAGS])
         if not 0 < len(tag) <= MOST_TAG_CHARACTERS
     )
+    problems.extend(_metadata_problems(spec.metadata))
     return problems
+
+
+def _metadata_problems(metadata: Mapping[str, str]) -> Iterator[SpecProblem]:
+    if len(metadata) > MOST_METADATA:
+        yield _option("/metadata", f"A job has at most {MOST_METADATA} metadata entries.")
+        return
+    for key, value in metadata.items():
+        pointer = f"/metadata/{key.replace('~', '~0').replace('/', '~1')}"
+        if not 0 < len(key) <= MOST_METADATA_KEY_CHARACTERS:
+            yield _option(pointer, f"A metadata key has 1 to {MOST_METADATA_KEY_CHARACTERS} characters.")
+        if len(value) > MOST_METADATA_CHARACTERS:
+            yield _option(pointer, f"A metadata value has at most {MOST_METADATA_CHARACTERS} characters.")
 
 
 def check_source(source: str) -> None:

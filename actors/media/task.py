@@ -14,6 +14,9 @@ Spans = dict[str, Span]
 """Stage -> the part of the job's percent it covers, as (from, to) within 0..100."""
 
 UPLOAD_PREFIX = "upload:"
+BATCH = "batch"
+"""The kind of a job whose spec is a BatchSpec."""
+OnChildFailure = Literal["go_on", "fail"]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +34,35 @@ class JobSpec(Body, frozen=True, kw_only=True):
     quality: str | None = None
     name: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    """The client's own notes. Like the tags, they change nothing about the result."""
     cache: Literal["use", "bypass"] = "use"
+
+
+class BatchSpec(Body, frozen=True, kw_only=True):
+    """The `spec` of a batch: several sources, and what to make of each of them."""
+
+    sources: tuple[str, ...]
+    format: str
+    quality: str | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    cache: Literal["use", "bypass"] = "use"
+    on_child_failure: OnChildFailure = "go_on"
+    """fail: the first job of the batch that fails ends all of them."""
+
+    def part(self, number: int) -> JobSpec:
+        """The spec of one job of the batch, numbered from 0."""
+        return JobSpec(
+            source=self.sources[number],
+            format=self.format,
+            quality=self.quality,
+            name=self.name,
+            tags=self.tags,
+            metadata=self.metadata,
+            cache=self.cache,
+        )
 
 
 class IngestInput(Body, frozen=True, kw_only=True):
@@ -189,6 +220,19 @@ class Result(Body, frozen=True, kw_only=True):
 
     path: str
     outputs: tuple[StoredOutput, ...]
+
+
+class Part(Body, frozen=True, kw_only=True):
+    """How one job of a batch ended."""
+
+    job: str
+    state: str
+
+
+class BatchResult(Result, frozen=True, kw_only=True):
+    """The `result` of a completed batch. It has no files of its own: those are its parts'."""
+
+    parts: tuple[Part, ...]
 
 
 class Manifest(Body, frozen=True, kw_only=True):

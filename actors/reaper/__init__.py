@@ -13,6 +13,7 @@ duty          what a duty is; each of these is one, in the order of a pass:
   survey        the figures an operator looks at
 installation  what is looked at once for all partitions: workers, lanes, pauses
 lanes         which lanes have had no live worker for long
+sweeps        files of jobs that were deleted
 collector     folders in the work and result areas that no job needs
 uploads       uploads that have expired
 """

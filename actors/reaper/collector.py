@@ -82,6 +82,13 @@ class Collector:
             if folder != _published(view):
                 await self._delete(OUT, folder)
 
+    async def remove(self, job: str) -> None:
+        """Delete everything of a deleted job, its published result too."""
+        for area in (WORK, OUT):
+            for fence in await self._storage.list(f"{area}/{job}"):
+                await self._delete(area, f"{area}/{job}/{fence.name}")
+            await self._storage.delete(f"{area}/{job}")
+
     async def _collect_job(self, area: str, job: str) -> None:
         # The folders are listed before the job is read: what is listed belongs to that fence or an older one.
         folders = [

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from actors.installation import kernel_options, redis_options
-from actors.kernel import Keeper, Partitions, connect, end_tasks, means_wait
+from actors.kernel import Keeper, Partitions, Submitter, connect, end_tasks, means_wait
 from actors.kernel.consumers import Consumers
 from actors.kernel.pauses import Pauses
 from actors.reaper.collector import Collector
@@ -26,6 +26,7 @@ from actors.reaper.leases import Leases
 from actors.reaper.pauses import PauseCopies
 from actors.reaper.repairs import Repairs
 from actors.reaper.survey import Survey
+from actors.reaper.sweeps import Sweeps
 from actors.reaper.watch import Watch
 from actors.settings import Settings
 from actors.storage import Storage
@@ -67,9 +68,17 @@ class Reaper:
         }
         collector = Collector(client, self._partitions, self._storage, self._settings.storage)
         duties, installation = self._duties(client, collector)
+        sweeps = Sweeps(
+            Keeper(client, self._partitions, self._options),
+            Submitter(client, self._partitions, self._options),
+            self._partitions,
+            collector,
+            self._settings.storage.collect_after_s,
+        )
         repeated: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("reaper-installation", installation.look, min(installation.interval_s, self._options.lease_s)),
             ("reaper-collector", collector.collect, collector.interval_s),
+            ("reaper-sweeps", sweeps.sweep, self._interval_s),
         ]
         self._passes = [
             asyncio.create_task(self._repeat_passes(partition, duties), name=f"reaper-{partition}")

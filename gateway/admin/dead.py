@@ -1,90 +1,58 @@
 """`/v1/admin/dead`: list, count, show, export, replay and purge dead letters; `/v1/admin/quarantine`."""
 
-import re
-from typing import Any
-
 import msgspec
 import structlog
 from aiohttp import web
 
 from actors.kernel import persist
-from actors.kernel.dead_letter import DeadFilter
 from actors.kernel.quarantine import list_quarantined
-from actors.kernel.replay import MOST_OF_A_PAGE, Replay
-from gateway.admin.documents import count_document, dead_document, detail_document, quarantined_document
-from gateway.admin.filters import NAMES, filter_of_body, filter_of_query
-from gateway.http.bodies import Field, read_fields, read_object, refused
+from actors.kernel.replay import Replay
+from gateway.admin.documents import (
+    DeadPage,
+    PurgedPage,
+    QuarantinePage,
+    ReplaysPage,
+    count_document,
+    dead_document,
+    detail_document,
+    quarantined_document,
+)
+from gateway.admin.requests import (
+    DeadLetterFilter,
+    DeadQuery,
+    PurgeRequest,
+    QuarantineQuery,
+    ReplayPageRequest,
+    ReplayRequest,
+)
+from gateway.http.bodies import read_body
 from gateway.http.context import context_of, principal_of
-from gateway.http.problems import FieldError, Problem
-from gateway.http.requests import limit_of, parameters, send_continue
+from gateway.http.problems import Problem
+from gateway.http.queries import NoQuery, read_query
 from gateway.http.responses import json_response
-from gateway.jobs.submission import LIFE
 from gateway.streams.reader import PATIENCE_S
 
-PAGE, LONGEST_PAGE = 50, 200
-MOST_A_SECOND = 1000
-MOST_JOBS = 100
-_WORKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 _log = structlog.get_logger(__name__)
-
-
-def _worker(value: str) -> str:
-    if not _WORKER.fullmatch(value):
-        raise ValueError(value)
-    return value
-
-
-def _rate(value: float) -> float:
-    if not 0.1 <= value <= MOST_A_SECOND:
-        raise ValueError(value)
-    return value
-
-
-def _limit(value: int) -> int:
-    if not 1 <= value <= MOST_OF_A_PAGE:
-        raise ValueError(value)
-    return value
-
-
-def _jobs(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not 1 <= len(value) <= MOST_JOBS:
-        raise ValueError(value)
-    return value
-
-
-_HOW = {
-    "worker": Field(str | None, "the name of a quarantine worker (letters, digits, dots, dashes)", _worker),
-    "deadline_s": LIFE,
-}
-_WHICH = {
-    "filter": Field(dict[str, Any], 'an object such as {"stage": "fetch"}; {} means all'),
-    "cursor": Field(str | None, "the `next` of the page before"),
-    "limit": Field(int, f"a number from 1 to {MOST_OF_A_PAGE}", _limit),
-}
-_REPLAY = _WHICH | _HOW | {"rate": Field(float | None, f"a number of jobs a second, 0.1 to {MOST_A_SECOND}", _rate)}
-_PURGE = _WHICH | {"jobs": Field(tuple[str, ...], f"a list of 1 to {MOST_JOBS} job ids", _jobs)}
 
 
 async def listing(request: web.Request) -> web.Response:
     """Dead letters of all tenants, newest first, page by page."""
     context = context_of(request)
-    query = parameters(request, *NAMES, "limit", "cursor")
-    wanted, before = filter_of_query(query), query.get("cursor")
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
+    query = read_query(request, DeadQuery)
     try:
         letters, following = await persist(
-            lambda: context.dead.page(wanted, before=before, limit=limit), patience_s=PATIENCE_S
+            lambda: context.dead.page(query.to_kernel(), before=query.cursor, limit=query.limit),
+            patience_s=PATIENCE_S,
         )
     except ValueError:
         raise Problem("INVALID_CURSOR") from None
-    return _json({"dead": [dead_document(letter) for letter in letters], "next": following})
+    return _json(DeadPage(tuple(map(dead_document, letters)), following))
 
 
 async def count(request: web.Request) -> web.Response:
     """How many there are, by stage, why and code; of very many, the newest are looked at."""
     context = context_of(request)
-    wanted = filter_of_query(parameters(request, *NAMES))
+    wanted = read_query(request, DeadLetterFilter).to_kernel()
     counted = await persist(lambda: context.dead.count(wanted), patience_s=PATIENCE_S)
     return _json(count_document(counted))
 
@@ -92,7 +60,7 @@ async def count(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """One dead letter with all that is left of its job."""
     context = context_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     job = request.match_info["job"]
     detail = await persist(lambda: context.dead.show(job), patience_s=PATIENCE_S)
     if detail is None:
@@ -103,7 +71,7 @@ async def show(request: web.Request) -> web.Response:
 async def export(request: web.Request) -> web.StreamResponse:
     """Every dead letter in full, one JSON object a line, newest first."""
     context = context_of(request)
-    details = context.dead.export(filter_of_query(parameters(request, *NAMES)))
+    details = context.dead.export(read_query(request, DeadLetterFilter).to_kernel())
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "Content-Type": "application/x-ndjson"})
     try:
         # What prevents the export at all is said before its headers are.
@@ -121,10 +89,10 @@ async def export(request: web.Request) -> web.StreamResponse:
 async def replay(request: web.Request) -> web.Response:
     """One job again, with full budgets and a new deadline. A job that is on its way again already is no error."""
     context = context_of(request)
-    parameters(request)
-    _, how = await _body(request, _HOW)
+    read_query(request, NoQuery)
+    how = await read_body(request, ReplayRequest)
     job = request.match_info["job"]
-    replayed = await context.replayer.replay(job, worker=how.get("worker"), life_s=how.get("deadline_s"))
+    replayed = await context.replayer.replay(job, worker=how.worker, life_s=how.deadline_s)
     match replayed.outcome:
         case "gone":
             raise Problem("JOB_NOT_FOUND")
@@ -140,81 +108,54 @@ async def replay(request: web.Request) -> web.Response:
 async def replay_page(request: web.Request) -> web.Response:
     """A page of dead letters again, at most `rate` a second; the client asks for the next page with `next`."""
     context = context_of(request)
-    parameters(request)
-    wanted, values = await _body(request, _REPLAY, required=("filter",))
+    read_query(request, NoQuery)
+    asked = await read_body(request, ReplayPageRequest)
     try:
         page = await context.replayer.replay_page(
-            wanted,
-            before=values.get("cursor"),
-            limit=values.get("limit", MOST_OF_A_PAGE),
-            rate=values.get("rate"),
-            worker=values.get("worker"),
-            life_s=values.get("deadline_s"),
+            asked.filter.to_kernel(),
+            before=asked.cursor,
+            limit=asked.limit,
+            rate=asked.rate,
+            worker=asked.worker,
+            life_s=asked.deadline_s,
         )
     except ValueError:
         raise Problem("INVALID_CURSOR") from None
     by = principal_of(request).name
     _log.info("dead.replayed", jobs=[replayed.job for replayed in page.replays if _is_new(replayed)], by=by)
-    return _json({"replays": page.replays, "next": page.next})
+    return _json(ReplaysPage(tuple(page.replays), page.next))
 
 
 async def purge(request: web.Request) -> web.Response:
     """Gives up dead letters: named ones, or a page of a filter. The reaper deletes their files and forgets them."""
     context = context_of(request)
-    parameters(request)
-    wanted, values = await _body(request, _PURGE, one_of=("filter", "jobs"))
+    read_query(request, NoQuery)
+    asked = await read_body(request, PurgeRequest, one_of=("filter", "jobs"))
     following = None
-    if "jobs" in values:
-        purged = await context.replayer.purge(list(values["jobs"]))
-    else:
+    if isinstance(asked.filter, DeadLetterFilter):
         try:
-            page = await context.replayer.purge_page(
-                wanted, before=values.get("cursor"), limit=values.get("limit", MOST_OF_A_PAGE)
-            )
+            page = await context.replayer.purge_page(asked.filter.to_kernel(), before=asked.cursor, limit=asked.limit)
         except ValueError:
             raise Problem("INVALID_CURSOR") from None
         purged, following = page.jobs, page.next
+    else:
+        purged = await context.replayer.purge(list(asked.jobs or ()))
     _log.info("dead.purged", jobs=purged, by=principal_of(request).name)
-    return _json({"purged": purged, "next": following})
+    return _json(PurgedPage(tuple(purged), following))
 
 
 async def quarantine(request: web.Request) -> web.Response:
     """Jobs that could not be read, newest first, page by page."""
     context = context_of(request)
-    query = parameters(request, "limit", "cursor")
-    limit, before = limit_of(query, default=PAGE, most=LONGEST_PAGE), query.get("cursor")
+    query = read_query(request, QuarantineQuery)
     try:
         rows, following = await persist(
-            lambda: list_quarantined(context.redis, context.partitions, before=before, limit=limit),
+            lambda: list_quarantined(context.redis, context.partitions, before=query.cursor, limit=query.limit),
             patience_s=PATIENCE_S,
         )
     except ValueError:
         raise Problem("INVALID_CURSOR") from None
-    return _json({"quarantined": [quarantined_document(row) for row in rows], "next": following})
-
-
-async def _body(
-    request: web.Request,
-    fields: dict[str, Field],
-    *,
-    required: tuple[str, ...] = (),
-    one_of: tuple[str, str] | None = None,
-) -> tuple[DeadFilter, dict[str, Any]]:
-    """The filter and the other values of a body; where nothing is required, it may be empty."""
-    await send_continue(request)
-    body = await request.read()
-    asked = {} if not body and not required and one_of is None else read_object(body)
-    errors, values = read_fields(asked, fields, required=required)
-    wanted = DeadFilter()
-    if "filter" in values:
-        wrong, wanted = filter_of_body(values["filter"], "/filter")
-        errors += wrong
-    if one_of is not None and sum(name in asked for name in one_of) != 1:
-        either = " or ".join(f"`{name}`" for name in one_of)
-        errors.append(FieldError(f"Send either {either}.", pointer=f"/{one_of[0]}"))
-    if errors:
-        raise refused(errors)
-    return wanted, values
+    return _json(QuarantinePage(tuple(map(quarantined_document, rows)), following))
 
 
 def _is_new(replayed: Replay) -> bool:

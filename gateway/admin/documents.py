@@ -1,15 +1,22 @@
 """The JSON documents of dead letters and of what was put aside: field for field what an operator reads."""
 
-import msgspec
+from typing import Annotated
 
-from actors.kernel.dead import DeadCount, DeadDetail
+import msgspec
+from msgspec import Meta
+
+from actors.kernel.dead import DeadCount, DeadDetail, DeadGroup
 from actors.kernel.dead_letter import DeadLetter, Why
 from actors.kernel.quarantine import Quarantined
+from actors.kernel.replay import Replay
 from actors.kernel.views import LogEntry
-from gateway.times import optional_timestamp, timestamp
+from gateway.jobs.documents import NextPage
+from gateway.times import Timestamp, optional_timestamp, timestamp
+
+RawObject = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 
 
-class DeadDocument(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One dead letter. `attempt` counts errors, `crashes` lost workers, both at the stage where the job died."""
 
     job: str
@@ -24,17 +31,17 @@ class DeadDocument(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     host: str
     fence: str
-    died_at: str
-    error: msgspec.Raw
+    died_at: Timestamp
+    error: RawObject
 
 
-class EventDocument(msgspec.Struct, frozen=True):
+class DeadLetterEventDocument(msgspec.Struct, frozen=True):
     """One durable event of the job."""
 
-    type: str
+    type: Annotated[str, Meta(examples=["job.failed"])]
     rev: int
-    at: str
-    data: msgspec.Raw
+    at: Timestamp
+    data: RawObject
 
 
 class RemainsDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,34 +51,73 @@ class RemainsDocument(msgspec.Struct, frozen=True, kw_only=True):
     priority: str
     takes: int
     percent: float
-    spec: msgspec.Raw
-    input: msgspec.Raw
+    spec: RawObject
+    input: RawObject
     refs: tuple[str, ...]
-    created_at: str
-    started_at: str | None
-    deadline_at: str
+    created_at: Timestamp
+    started_at: Timestamp | None
+    deadline_at: Timestamp
 
 
-class DetailDocument(DeadDocument, frozen=True, kw_only=True):
+class DeadLetterDetailDocument(DeadLetterDocument, frozen=True, kw_only=True):
     """A dead letter with everything that is left; also one line of an export."""
 
     remains: RemainsDocument
-    events: tuple[EventDocument, ...]
+    events: tuple[DeadLetterEventDocument, ...]
 
 
 class QuarantinedDocument(msgspec.Struct, frozen=True):
     """A job that could not be read. `type` is what Redis holds in its place, `fields` what can be shown of it."""
 
     job: str
-    at: str
+    at: Timestamp
     why: str
     type: str
     fields: dict[str, str]
 
 
-def dead_document(letter: DeadLetter) -> DeadDocument:
+class DeadPage(msgspec.Struct, frozen=True):
+    """One page of dead letters, newest first."""
+
+    dead: tuple[DeadLetterDocument, ...]
+    next: NextPage
+
+
+class DeadCountDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters there are. `rows` are all within the times and the tenant, `matching` those of the newest
+    10000 that match; `complete` is false when there are more rows than were looked at."""
+
+    rows: int
+    matching: int
+    complete: bool
+    newest_at: Timestamp | None
+    groups: tuple[DeadGroup, ...]
+
+
+class ReplaysPage(msgspec.Struct, frozen=True):
+    """What became of the jobs of one page."""
+
+    replays: tuple[Replay, ...]
+    next: NextPage
+
+
+class PurgedPage(msgspec.Struct, frozen=True):
+    """The jobs that were given up."""
+
+    purged: tuple[str, ...]
+    next: NextPage
+
+
+class QuarantinePage(msgspec.Struct, frozen=True):
+    """One page of jobs that could not be read, newest first."""
+
+    quarantined: tuple[QuarantinedDocument, ...]
+    next: NextPage
+
+
+def dead_document(letter: DeadLetter) -> DeadLetterDocument:
     """One letter of a listing."""
-    return DeadDocument(
+    return DeadLetterDocument(
         job=letter.job,
         stage=letter.stage,
         tenant=letter.tenant,
@@ -89,7 +135,7 @@ def dead_document(letter: DeadLetter) -> DeadDocument:
     )
 
 
-def detail_document(detail: DeadDetail) -> DetailDocument:
+def detail_document(detail: DeadDetail) -> DeadLetterDetailDocument:
     """One letter in full."""
     view = detail.view
     remains = RemainsDocument(
@@ -105,18 +151,18 @@ def detail_document(detail: DeadDetail) -> DetailDocument:
         deadline_at=timestamp(view.deadline_ms),
     )
     known = msgspec.structs.asdict(dead_document(detail.letter))
-    return DetailDocument(**known, remains=remains, events=tuple(map(_event, detail.log)))
+    return DeadLetterDetailDocument(**known, remains=remains, events=tuple(map(_event, detail.log)))
 
 
-def count_document(count: DeadCount) -> dict[str, object]:
+def count_document(count: DeadCount) -> DeadCountDocument:
     """How many dead letters there are, by stage, why and code."""
-    return {
-        "rows": count.rows,
-        "matching": count.matching,
-        "complete": count.complete,
-        "newest_at": optional_timestamp(count.newest_ms),
-        "groups": count.groups,
-    }
+    return DeadCountDocument(
+        rows=count.rows,
+        matching=count.matching,
+        complete=count.complete,
+        newest_at=optional_timestamp(count.newest_ms),
+        groups=tuple(count.groups),
+    )
 
 
 def quarantined_document(row: Quarantined) -> QuarantinedDocument:
@@ -129,5 +175,5 @@ def host_of(worker: str) -> str:
     return worker.rsplit("-", 2)[0]
 
 
-def _event(entry: LogEntry) -> EventDocument:
-    return EventDocument(entry.type, entry.rev, timestamp(entry.at), entry.data)
+def _event(entry: LogEntry) -> DeadLetterEventDocument:
+    return DeadLetterEventDocument(entry.type, entry.rev, timestamp(entry.at), entry.data)

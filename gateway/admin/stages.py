@@ -7,23 +7,23 @@ import redis.asyncio
 import structlog
 from aiohttp import web
 
-from actors.inboxes import INBOXES, LANES, Inbox
+from actors.inboxes import INBOXES, LANES, Inbox, Stage
 from actors.kernel import Partitions, persist
 from actors.kernel.keys import Lane
 from actors.kernel.pauses import Pause
 from actors.kernel.presence import WorkerFacts, list_workers
 from actors.kernel.system_scripts import SystemScripts
 from actors.survey import Figures, read_figures
-from gateway.http.bodies import Field, read_fields, read_object, refused
+from gateway.admin.requests import PauseRequest
+from gateway.http.bodies import read_body
 from gateway.http.context import context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import parameters, send_continue
+from gateway.http.queries import NoQuery, read_query
 from gateway.http.responses import json_response
 from gateway.streams.reader import PATIENCE_S
-from gateway.times import timestamp
+from gateway.times import Timestamp, timestamp
 
 STAGES = tuple(LANES)
-MOST_CHARACTERS = 500
 
 _log = structlog.get_logger(__name__)
 
@@ -32,8 +32,15 @@ class PauseDocument(msgspec.Struct, frozen=True):
     """Who paused a stage, when and why."""
 
     by: str
-    at: str
+    at: Timestamp
     reason: str
+
+
+class StagePauseDocument(msgspec.Struct, frozen=True):
+    """Whether a stage is paused; `paused` is null when it is not."""
+
+    stage: Stage
+    paused: PauseDocument | None
 
 
 class InboxDocument(msgspec.Struct, frozen=True):
@@ -48,7 +55,7 @@ class InboxDocument(msgspec.Struct, frozen=True):
 class StageDocument(msgspec.Struct, frozen=True):
     """One stage. `running` is what its workers said a few seconds ago."""
 
-    stage: str
+    stage: Stage
     paused: PauseDocument | None
     waiting: int
     running: int
@@ -57,7 +64,7 @@ class StageDocument(msgspec.Struct, frozen=True):
     inboxes: tuple[InboxDocument, ...]
 
 
-class JobsDocument(msgspec.Struct, frozen=True):
+class JobCountsDocument(msgspec.Struct, frozen=True):
     """All jobs of the installation. `held` are also those that wait for their children."""
 
     waiting: int
@@ -68,14 +75,21 @@ class JobsDocument(msgspec.Struct, frozen=True):
     quarantined: int
 
 
+class StagesDocument(msgspec.Struct, frozen=True):
+    """All stages, and all jobs together."""
+
+    jobs: JobCountsDocument
+    stages: tuple[StageDocument, ...]
+
+
 async def listing(request: web.Request) -> web.Response:
     """Every stage with its inboxes, its workers and its pause, and how many jobs there are."""
     context = context_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     paused = {pause.stage: pause for pause in await persist(context.pauses.list, patience_s=PATIENCE_S)}
     workers = await persist(lambda: list_workers(context.redis), patience_s=PATIENCE_S)
     figures = await persist(lambda: _survey(context.redis, context.partitions), patience_s=PATIENCE_S)
-    jobs = JobsDocument(
+    jobs = JobCountsDocument(
         waiting=sum(sum(each.waiting.values()) for each in figures),
         running=sum(each.running for each in figures),
         delayed=sum(each.delayed for each in figures),
@@ -83,24 +97,20 @@ async def listing(request: web.Request) -> web.Response:
         dead=sum(each.dead for each in figures),
         quarantined=sum(each.quarantined for each in figures),
     )
-    stages = [
+    stages = tuple(
         _document(stage, paused.get(stage), [worker for worker in workers if worker.stage == stage], figures)
         for stage in STAGES
-    ]
-    return json_response(msgspec.json.encode({"jobs": jobs, "stages": stages}))
+    )
+    return json_response(msgspec.json.encode(StagesDocument(jobs, stages)))
 
 
 async def pause(request: web.Request) -> web.Response:
     """Nothing more is taken at this stage; what runs goes on."""
     context, stage, by = context_of(request), _stage(request), principal_of(request).name
-    await send_continue(request)
-    body = await request.read()
-    errors, values = read_fields(read_object(body) if body else {}, _PAUSE)
-    if errors:
-        raise refused(errors)
-    paused = await persist(lambda: context.pauses.pause(stage, by, values.get("reason", "")), patience_s=PATIENCE_S)
+    reason = (await read_body(request, PauseRequest)).reason
+    paused = await persist(lambda: context.pauses.pause(stage, by, reason), patience_s=PATIENCE_S)
     _log.info("stage.paused", stage=stage, by=by, reason=paused.reason)
-    return json_response(msgspec.json.encode({"stage": stage, "paused": _pause_document(paused)}))
+    return json_response(msgspec.json.encode(StagePauseDocument(stage, _pause_document(paused))))
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -108,29 +118,21 @@ async def resume(request: web.Request) -> web.Response:
     context, stage = context_of(request), _stage(request)
     if await persist(lambda: context.pauses.resume(stage), patience_s=PATIENCE_S):
         _log.info("stage.resumed", stage=stage, by=principal_of(request).name)
-    return json_response(msgspec.json.encode({"stage": stage, "paused": None}))
+    return json_response(msgspec.json.encode(StagePauseDocument(stage, None)))
 
 
-def _reason(value: str) -> str:
-    if len(value) > MOST_CHARACTERS:
-        raise ValueError(value)
-    return value
+def _stage(request: web.Request) -> Stage:
+    read_query(request, NoQuery)
+    asked = request.match_info["stage"]
+    for stage in STAGES:
+        if stage == asked:
+            return stage
+    close = get_close_matches(asked.lower(), STAGES, n=1)
+    suggestion = f"Did you mean `{close[0]}`?" if close else f"The stages are {', '.join(STAGES)}."
+    raise Problem("STAGE_NOT_FOUND", suggestion=suggestion)
 
 
-_PAUSE = {"reason": Field(str, f"a text of at most {MOST_CHARACTERS} characters", _reason)}
-
-
-def _stage(request: web.Request) -> str:
-    parameters(request)
-    stage = request.match_info["stage"]
-    if stage not in STAGES:
-        close = get_close_matches(stage.lower(), STAGES, n=1)
-        suggestion = f"Did you mean `{close[0]}`?" if close else f"The stages are {', '.join(STAGES)}."
-        raise Problem("STAGE_NOT_FOUND", suggestion=suggestion)
-    return stage
-
-
-def _document(stage: str, paused: Pause | None, workers: list[WorkerFacts], figures: list[Figures]) -> StageDocument:
+def _document(stage: Stage, paused: Pause | None, workers: list[WorkerFacts], figures: list[Figures]) -> StageDocument:
     documents = tuple(_inbox_document(inbox, figures) for inbox in INBOXES if inbox[0] == stage)
     return StageDocument(
         stage=stage,

@@ -5,14 +5,14 @@ import structlog
 from aiohttp import web
 
 from actors.kernel import persist
-from gateway.http.bodies import Field, read_fields, read_object, refused
+from gateway.admin.requests import LimitRequest
+from gateway.http.bodies import read_body
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import parameters, send_continue
+from gateway.http.queries import NoQuery, read_query
 from gateway.http.responses import json_response
 from gateway.streams.reader import PATIENCE_S
 
-MOST_RUNNING = 1_000_000
 MOST_CHARACTERS = 128
 
 _log = structlog.get_logger(__name__)
@@ -38,27 +38,14 @@ async def show(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """Sets the limit, or with null takes the tenant's own one away. Held jobs that have room now go on at once."""
     context, tenant = context_of(request), _tenant(request)
-    await send_continue(request)
-    errors, values = read_fields(read_object(await request.read()), _LIMIT, required=("limit",))
-    if errors:
-        raise refused(errors)
-    limit: int | None = values["limit"]
+    limit = (await read_body(request, LimitRequest)).limit
     await persist(lambda: context.keeper.set_limit(tenant, limit), patience_s=PATIENCE_S)
     _log.info("tenant.limited", tenant=tenant, limit=limit, by=principal_of(request).name)
     return json_response(msgspec.json.encode(await persist(lambda: _read(context, tenant), patience_s=PATIENCE_S)))
 
 
-def _slots(value: int) -> int:
-    if not 0 <= value <= MOST_RUNNING:
-        raise ValueError(value)
-    return value
-
-
-_LIMIT = {"limit": Field(int | None, f"a number from 0 (no limit) to {MOST_RUNNING}, or null for the default", _slots)}
-
-
 def _tenant(request: web.Request) -> str:
-    parameters(request)
+    read_query(request, NoQuery)
     tenant = request.match_info["tenant"]
     if not (len(tenant) <= MOST_CHARACTERS and tenant.isprintable() and " " not in tenant):
         raise Problem("BAD_REQUEST", detail="This cannot be the name of a tenant.")

@@ -6,10 +6,10 @@ from aiohttp import web
 from actors.kernel import persist
 from actors.kernel.presence import WorkerFacts, list_workers
 from gateway.http.context import context_of
-from gateway.http.requests import parameters
+from gateway.http.queries import NoQuery, read_query
 from gateway.http.responses import json_response
 from gateway.streams.reader import PATIENCE_S
-from gateway.times import timestamp
+from gateway.times import Timestamp, timestamp
 
 
 class WorkerDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,16 +26,22 @@ class WorkerDocument(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     version: str
-    started_at: str
-    seen_at: str
+    started_at: Timestamp
+    seen_at: Timestamp
+
+
+class WorkersDocument(msgspec.Struct, frozen=True):
+    """The workers that announced themselves lately."""
+
+    workers: tuple[WorkerDocument, ...]
 
 
 async def listing(request: web.Request) -> web.Response:
     """The workers that announced themselves lately, by stage, lane and name."""
     context = context_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     workers = await persist(lambda: list_workers(context.redis), patience_s=PATIENCE_S)
-    return json_response(msgspec.json.encode({"workers": [_document(worker) for worker in workers]}))
+    return json_response(msgspec.json.encode(WorkersDocument(tuple(map(_document, workers)))))
 
 
 def _document(worker: WorkerFacts) -> WorkerDocument:

@@ -1,4 +1,4 @@
-"""`reelway submit SOURCE`: hand a job in, and wait for its end only if asked."""
+"""`reelway submit SOURCE…`: hand a job in, or a batch of several, and wait for its end only if asked."""
 
 import argparse
 import sys
@@ -20,7 +20,12 @@ from gateway.command.times import positive, start
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `submit`."""
-    parser.add_argument("source", metavar="SOURCE", help="a file, or an address that begins with http:// or https://")
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="a file, or an address that begins with http:// or https://; several make a batch",
+    )
     add_wish(parser)
     parser.add_argument("--wait", action="store_true", help="follow the job to its end")
     parser.add_argument("--priority", choices=("high", "normal", "low"), help="how soon it is taken; default normal")
@@ -42,17 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Submit; print the job's id, or the job with --json."""
-    source = read_source(arguments.source)
+    sources = [read_source(text) for text in arguments.sources]
     wish = Wish(arguments.to or "mp3", arguments.quality)
-    wish.check(source)
+    for source in sources:
+        wish.check(source)
     terms = _terms(arguments)
     settings = load_settings(arguments.data)
     with Connection(settings) as connection, Calls(connection) as calls, make_display() as display:
         if connection.is_embedded:
             require_native()
-        sent = _send(calls, source, display)
+        sent = [_send(calls, source, display) for source in sources]
+        asked = sent if len(sent) > 1 else sent[0]
         key = arguments.idempotency_key
-        job = calls.run(calls.client.submit(sent, wish.format, quality=wish.quality, idempotency_key=key, **terms))
+        job = calls.run(calls.client.submit(asked, wish.format, quality=wish.quality, idempotency_key=key, **terms))
         if arguments.wait:
             job = follow(calls, job.id, display, connection.failing)
         elif connection.ends_with_this_command():

@@ -21,9 +21,9 @@ from gateway.downloads.ranges import (
 )
 from gateway.http.context import Context, context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import parameters
+from gateway.http.queries import NoQuery, read_query
 from gateway.http.responses import json_response
-from gateway.jobs.documents import output_document
+from gateway.jobs.documents import OutputsDocument, output_document
 
 _log = structlog.get_logger(__name__)
 
@@ -31,17 +31,18 @@ _log = structlog.get_logger(__name__)
 async def listing(request: web.Request) -> web.Response:
     """The outputs of a job; an empty list before it has completed."""
     context, principal = context_of(request), principal_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     job = request.match_info["job"]
     published = await find_outputs(context, principal, job)
     outputs = () if published is None else published.outputs
-    return json_response(msgspec.json.encode({"outputs": [output_document(job, output) for output in outputs]}))
+    documents = tuple(output_document(job, output) for output in outputs)
+    return json_response(msgspec.json.encode(OutputsDocument(documents)))
 
 
 async def download(request: web.Request) -> web.StreamResponse:
     """One file, or the part of it that was asked for."""
     context, principal = context_of(request), principal_of(request)
-    parameters(request)
+    read_query(request, NoQuery)
     published = await find_outputs(context, principal, request.match_info["job"])
     output = _named(published, request.match_info["name"])
     key = f"{published.folder}/{output.file}" if published is not None else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from actors.kernel import UnknownJobId
+from actors.kernel import UnknownJobId, persist
 from actors.media.task import Manifest, StoredOutput
 from actors.storage import Storage
 from actors.storage.keys import MANIFEST, OUT, check_key
@@ -14,6 +14,7 @@ from gateway.http.problems import Problem
 from gateway.jobs.handlers import owned
 from gateway.jobs.rendering import result_of
 from gateway.principal import Principal
+from gateway.streams.reader import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ async def find_outputs(context: Context, principal: Principal, job: str) -> Publ
     if view is not None:
         result = result_of(owned(view, principal))
         return None if result is None else Published(result.path, result.outputs)
+    keys = context.partitions.keys_of_job(job)
+    if await persist(lambda: context.redis.zscore(keys.deleted, job), patience_s=PATIENCE_S) is not None:
+        # Its files are about to be swept, and what a late worker still publishes is nobody's.
+        raise Problem("JOB_NOT_FOUND")
     published = await _from_manifest(context.storage, principal, job)
     if published is None:
         raise Problem("JOB_NOT_FOUND")

@@ -10,6 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from gateway.http.requests import IF_NONE_MATCH
+from gateway.openapi.operation import header
+
+RANGE = header(
+    "Range", "One range of bytes; several, and other units, are answered with the whole.", example="bytes=0-1023"
+)
+IF_RANGE = header(
+    "If-Range", "The range only of this version, by its ETag or date; else the whole.", example='"9f86d081884c7d65"'
+)
+IF_MATCH = header("If-Match", "Only this version: 412 if it is another.", example='"9f86d081884c7d65"')
+IF_MODIFIED_SINCE = header("If-Modified-Since", "304 unless it is newer.", example="Sat, 31 Jan 2026 12:00:00 GMT")
+IF_UNMODIFIED_SINCE = header("If-Unmodified-Since", "412 if it is newer.", example="Sat, 31 Jan 2026 12:00:00 GMT")
+
 # Longer numbers than any file needs are as malformed as letters.
 _RANGE = re.compile(r"\s*([0-9]{0,30})\s*-\s*([0-9]{0,30})\s*")
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -61,27 +74,27 @@ def decide(headers: Mapping[str, str], representation: Representation) -> Decisi
         return PreconditionFailed()
     if _is_not_modified(headers, representation):
         return NotModified()
-    text = headers.get("Range")
-    if text is None or not _if_range_holds(headers.get("If-Range"), representation):
+    text = headers.get(RANGE.name)
+    if text is None or not _if_range_holds(headers.get(IF_RANGE.name), representation):
         return Full()
     return _range(text, representation.size_bytes)
 
 
 def _precondition_fails(headers: Mapping[str, str], representation: Representation) -> bool:
-    wanted = headers.get("If-Match")
+    wanted = headers.get(IF_MATCH.name)
     if wanted is not None:
         return wanted.strip() != "*" and representation.entity_tag not in _tags(wanted)
-    since = _date(headers.get("If-Unmodified-Since"))
+    since = _date(headers.get(IF_UNMODIFIED_SINCE.name))
     return since is not None and representation.modified_at > since
 
 
 def _is_not_modified(headers: Mapping[str, str], representation: Representation) -> bool:
-    known = headers.get("If-None-Match")
+    known = headers.get(IF_NONE_MATCH.name)
     if known is not None:
         # The weak comparison: W/"x" and "x" are the same content.
         tags = {tag.removeprefix("W/") for tag in _tags(known)}
         return known.strip() == "*" or representation.entity_tag in tags
-    since = _date(headers.get("If-Modified-Since"))
+    since = _date(headers.get(IF_MODIFIED_SINCE.name))
     return since is not None and representation.modified_at <= since
 
 

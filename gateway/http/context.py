@@ -14,6 +14,7 @@ from actors.settings import Settings
 from actors.storage import Storage
 from gateway.http.authentication import Authenticator
 from gateway.http.metrics import GatewayMetrics
+from gateway.http.rate import RateLimiter, Standing
 from gateway.principal import Principal
 from gateway.streams.connection import Bounds
 from gateway.streams.feed_reader import FeedReader
@@ -51,11 +52,14 @@ class Context:
     replayer: Replayer
     keeper: Keeper
     pauses: Pauses
+    rate: RateLimiter | None
+    """None: requests are not limited."""
     bounds: Bounds = field(default_factory=Bounds)
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
+STANDING: web.RequestKey[Standing] = web.RequestKey("standing", Standing)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 

@@ -9,7 +9,7 @@ from gateway.http.problems import Problem
 
 _STREAMS = frozenset({"/v1/jobs/{job}/events", "/v1/events", "/v1/ws"})
 _BYTES = frozenset({"/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/uploads/{upload}"})
-_ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+_ALWAYS = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -25,9 +25,15 @@ class Readiness(msgspec.Struct, frozen=True):
     draining: bool
 
 
+class Liveness(msgspec.Struct, frozen=True):
+    """The event loop turns."""
+
+    live: bool
+
+
 async def livez(_request: web.Request) -> web.Response:
     """The event loop turns."""
-    return json_response(b'{"live":true}')
+    return json_response(msgspec.json.encode(Liveness(live=True)))
 
 
 async def readyz(request: web.Request) -> web.Response:

@@ -1,5 +1,7 @@
 """Around every request: its id, its problem document when it fails, its line in the log and its metrics."""
 
+import math
+import random
 import re
 import time
 
@@ -10,14 +12,20 @@ from redis.exceptions import RedisError
 
 from actors.kernel import BodyTooLarge, StoreFull, StoreUnavailable, UnknownJobId, is_full, means_wait
 from actors.storage.room import NO_SPACE
-from gateway.http.context import PRINCIPAL, REQUEST_ID, context_of
+from gateway.http.context import PRINCIPAL, REQUEST_ID, STANDING, context_of
 from gateway.http.problems import Problem, of_http_error, render
+from gateway.http.rate import RATE_LIMIT, RATE_LIMIT_POLICY, rate_field
+from gateway.http.requests import wants_event_stream
 from gateway.ids import new_request_id
+from gateway.principal import Principal
 
-OPEN_PATHS = frozenset({"/livez", "/readyz"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _INTRODUCED_LATER = frozenset({"/v1/ws"})
 """Where a client that cannot send headers says who it is in its first message."""
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
+_EVENTS = frozenset({"/v1/jobs/{job}/events", "/v1/events"})
+UNCOUNTED = frozenset({"/metrics", "/v1/ws"})
+"""Routes that need a key and spend nothing of its quota."""
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRANSFERS = frozenset(
     {
@@ -42,12 +50,28 @@ async def request_scope(request: web.Request, handler: Handler) -> web.StreamRes
 
 @web.middleware
 async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every route but the health checks needs a key. What does not exist is said to everybody."""
+    """Every route but the health checks and the description needs a key. What does not exist is said to everybody."""
     authorization = request.headers.get("Authorization")
     needs_none = request.path in OPEN_PATHS or (request.path in _INTRODUCED_LATER and authorization is None)
     if request.match_info.http_exception is None and not needs_none:
-        request[PRINCIPAL] = context_of(request).authenticator.authenticate(authorization)
+        principal = request[PRINCIPAL] = context_of(request).authenticator.authenticate(authorization)
+        _spend(request, principal)
     return await handler(request)
+
+
+def _spend(request: web.Request, principal: Principal) -> None:
+    """Counts the request. Raises Problem RATE_LIMITED when its principal's quota is spent.
+
+    Streams have a limit of their own: an EventSource that is refused with 429 never comes back.
+    """
+    rate, route = context_of(request).rate, _route(request)
+    if rate is None or route in UNCOUNTED or (route in _EVENTS and wants_event_stream(request.headers)):
+        return
+    standing = request[STANDING] = rate.spend(principal, time.monotonic())
+    if not standing.allowed:
+        # Whoever was refused together should not come back together.
+        after_s = math.ceil(standing.after_s + random.random())
+        raise Problem("RATE_LIMITED", headers={"Retry-After": str(after_s)})
 
 
 async def prepare_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -56,6 +80,10 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
     response.headers["Server"] = "reelway"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    rate, standing = context_of(request).rate, request.get(STANDING)
+    if rate is not None and standing is not None:
+        response.headers[RATE_LIMIT_POLICY.name] = rate.policy
+        response.headers[RATE_LIMIT.name] = rate_field(standing)
 
 
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

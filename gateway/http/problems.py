@@ -6,9 +6,11 @@ request is refused for one of those reasons, it carries that code. The codes bel
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -120,6 +122,12 @@ KINDS: dict[str, Kind] = {
     "UNSUPPORTED_ENCODING": Kind(
         415, "Compressed body", "The body is compressed.", "Send the body as it is, without Content-Encoding."
     ),
+    "UNSUPPORTED_TYPE": Kind(
+        415,
+        "Not JSON",
+        "The body is of a type that this address does not take.",
+        "Send JSON, with the header `Content-Type: application/json`.",
+    ),
     "RANGE_NOT_SATISFIABLE": Kind(
         416, "Range outside the file", "The range lies outside the file.", "Use the size in `Content-Range`."
     ),
@@ -152,6 +160,12 @@ KINDS: dict[str, Kind] = {
         "Too many of your jobs are waiting already.",
         "Try again when some of them have ended.",
     ),
+    "RATE_LIMITED": Kind(
+        429,
+        "Too many requests",
+        "More requests were sent than the quota allows.",
+        "Wait as long as `Retry-After` says; `RateLimit` tells what is left of the quota.",
+    ),
     "INTERNAL": Kind(
         500,
         "Unexpected error",
@@ -181,6 +195,9 @@ KINDS: dict[str, Kind] = {
         507, "Disk full", "The server has too little disk space left.", "Try again later, or tell the operator."
     ),
 }
+OF_EVERY_REQUEST = ("BAD_REQUEST", "INTERNAL")
+"""What any request can end with, whatever it asks for; UNAUTHORIZED besides where a key is needed."""
+OF_A_JSON_BODY = ("INVALID_JSON", "REQUEST_TIMEOUT", "BODY_TOO_LARGE", "UNSUPPORTED_ENCODING", "INVALID_REQUEST")
 _RETRY_AFTER_S = {
     "TENANT_BACKLOG": 15,
     "SERVER_BACKLOG": 15,
@@ -192,26 +209,26 @@ _RETRY_AFTER_S = {
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One wrong field: `pointer` is its JSON pointer (RFC 6901) in the body, `parameter` its name in the query."""
+    """One wrong field."""
 
     detail: str
-    pointer: str | None = None
-    parameter: str | None = None
-    code: str | None = None
+    pointer: Annotated[str | None, Meta(description="Its JSON pointer (RFC 6901) in the body.")] = None
+    parameter: Annotated[str | None, Meta(description="Its name in the query.")] = None
+    code: Annotated[str | None, Meta(description="Where the error has a code of its own.")] = None
     suggestion: str | None = None
 
 
-class Document(msgspec.Struct, frozen=True):
-    """The body of a problem."""
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """Every answer that is not a success (RFC 9457)."""
 
-    type: str
+    type: Annotated[str, Meta(description="Names the code; it is no address.", extra_json_schema={"format": "uri"})]
     title: str
     status: int
-    detail: str
-    code: str
-    suggestion: str
-    request_id: str
-    errors: tuple[FieldError, ...] = ()
+    detail: Annotated[str, Meta(description="What happened, and why.")]
+    code: Annotated[str, Meta(description="Stable: what programs decide by.")]
+    suggestion: Annotated[str, Meta(description="What to do.")]
+    request_id: Annotated[str, Meta(description="Names the request in the server's log.")]
+    errors: Annotated[tuple[FieldError, ...], Meta(description="Every wrong field of the request.")] = ()
 
 
 class Problem(Exception):
@@ -251,9 +268,9 @@ def type_of(code: str) -> str:
     return f"urn:reelway:problem:{code.lower().replace('_', '-')}"
 
 
-def render(problem: Problem, request_id: str) -> web.Response:
-    """The HTTP answer of a problem."""
-    document = Document(
+def document_of(problem: Problem, request_id: str) -> ProblemDocument:
+    """The body of a problem."""
+    return ProblemDocument(
         type=type_of(problem.code),
         title=problem.title,
         status=problem.status,
@@ -263,9 +280,13 @@ def render(problem: Problem, request_id: str) -> web.Response:
         request_id=request_id,
         errors=problem.errors,
     )
+
+
+def render(problem: Problem, request_id: str) -> web.Response:
+    """The HTTP answer of a problem."""
     return web.Response(
         status=problem.status,
-        body=msgspec.json.encode(document),
+        body=msgspec.json.encode(document_of(problem, request_id)),
         content_type=MEDIA_TYPE,
         headers={**problem.headers, "Cache-Control": "no-store"},
     )

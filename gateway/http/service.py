@@ -22,6 +22,7 @@ from gateway.http.health import readiness_of
 from gateway.http.limits import most_streams
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.protocol import GatewayProtocol
+from gateway.http.rate import RateLimiter
 from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import BLOCK_MS, Pump
@@ -157,4 +158,7 @@ def _build_context(settings: Settings) -> Context:
         replayer=Replayer(client, partitions, submitter, keeper, refs_in(storage)),
         keeper=keeper,
         pauses=Pauses(client, partitions),
+        rate=RateLimiter(settings.gateway.rate_requests, settings.gateway.rate_window_s)
+        if settings.gateway.rate_requests
+        else None,
     )

@@ -1,20 +1,28 @@
 """The JSON documents of a job: field for field what a client reads."""
 
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Meta
 
 from actors.media.task import Codecs, OutputFacts
-from gateway.times import optional_timestamp
+from gateway.times import Timestamp, optional_timestamp
+
+JobId = Annotated[str, Meta(examples=["j00-01k9zq5w8r3v6t2yhx4n7m0pbc"])]
+Sha256 = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{64}$"})]
+NextPage = Annotated[str | None, Meta(description="`cursor` of the next page; null on the last one.")]
 
 
 class ProgressDocument(msgspec.Struct, frozen=True):
     """How far a job is. `percent` is of the whole job and never falls; the rest describes the running stage."""
 
-    percent: float
+    percent: Annotated[float, Meta(ge=0, le=100)]
     stage: str | None = None
     eta_s: float | None = None
-    speed: float | None = None
+    speed: Annotated[
+        float | None, Meta(description="Bytes a second while fetching, a multiple of real time while transcoding.")
+    ] = None
     bytes_done: int | None = None
     bytes_total: int | None = None
 
@@ -22,27 +30,27 @@ class ProgressDocument(msgspec.Struct, frozen=True):
 class ReasonDocument(msgspec.Struct, frozen=True):
     """Why a job does not move, or repeats a stage."""
 
-    code: str
+    code: Annotated[str, Meta(examples=["TENANT_LIMIT"])]
     message: str
-    until: str | None = None
+    until: Annotated[Timestamp | None, Meta(description="When it goes on, where that is known.")] = None
 
 
 class ErrorDocument(msgspec.Struct, frozen=True):
     """Why a job failed."""
 
-    code: str
+    code: Annotated[str, Meta(description="Stable; docs/errors.md lists them all.", examples=["NO_AUDIO"])]
     message: str
-    suggestion: str
-    retryable: bool
+    suggestion: Annotated[str, Meta(description="What to do.")]
+    retryable: Annotated[bool, Meta(description="Whether the same job may succeed when it is sent again.")]
 
 
 class OutputDocument(msgspec.Struct, frozen=True):
     """One file of the result. `url` is relative to the server."""
 
     name: str
-    type: str
+    type: Annotated[str, Meta(description="Its media type.", examples=["audio/mpeg"])]
     size_bytes: int
-    sha256: str
+    sha256: Sha256
     duration_s: float | None
     codecs: Codecs
     width: int | None
@@ -50,13 +58,33 @@ class OutputDocument(msgspec.Struct, frozen=True):
     url: str
 
 
+class OutputsDocument(msgspec.Struct, frozen=True):
+    """The files of a result; none before the job has completed."""
+
+    outputs: tuple[OutputDocument, ...]
+
+
+class ChildrenDocument(msgspec.Struct, frozen=True):
+    """How the jobs of a batch stand. Each counts once; `total` is their sum."""
+
+    total: int
+    open: int
+    completed: int
+    failed: int
+    cancelled: int
+    expired: int
+
+
 class Links(msgspec.Struct, frozen=True):
-    """Where the rest of a job is found, relative to the server."""
+    """Where the rest of a job is found, relative to the server; null where there is nothing."""
 
     self: str
     events: str
     outputs: str
     cancel: str
+    retry: Annotated[str | None, Meta(description="Of a job that ended without success.")]
+    parent: str | None
+    children: Annotated[str | None, Meta(description="Of a batch: the list of its jobs.")]
 
 
 class StoredReason(msgspec.Struct, frozen=True):
@@ -114,7 +142,15 @@ def output_document(job: str, facts: OutputFacts) -> OutputDocument:
     )
 
 
-def links(job: str) -> Links:
-    """The addresses around a job."""
+def links(job: str, *, can_be_retried: bool, parent: str, is_batch: bool) -> Links:
+    """The addresses around a job. `parent` is empty for a job that is part of none."""
     path = f"/v1/jobs/{job}"
-    return Links(self=path, events=f"{path}/events", outputs=f"{path}/outputs", cancel=f"{path}/cancel")
+    return Links(
+        self=path,
+        events=f"{path}/events",
+        outputs=f"{path}/outputs",
+        cancel=f"{path}/cancel",
+        retry=f"{path}/retry" if can_be_retried else None,
+        parent=f"/v1/jobs/{parent}" if parent else None,
+        children=f"/v1/jobs?parent={job}" if is_batch else None,
+    )

@@ -1,15 +1,21 @@
 """A job as clients see it."""
 
 import hashlib
+import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from actors.kernel.states import State
+from actors.kernel.states import TERMINAL, State, legal
 from actors.kernel.views import JobView
-from actors.media.task import Result
+from actors.media.task import BATCH, Result
 from gateway.jobs.documents import (
+    ChildrenDocument,
     ErrorDocument,
+    JobId,
     Links,
+    NextPage,
     OutputDocument,
     ProgressDocument,
     ReasonDocument,
@@ -18,18 +24,21 @@ from gateway.jobs.documents import (
     progress_document,
     reason_document,
 )
-from gateway.times import optional_timestamp, timestamp
+from gateway.times import Timestamp, optional_timestamp, timestamp
 
 
 class _Asked(msgspec.Struct, frozen=True):
     """What a client asked for. Jobs that were not made by this API may lack any of it."""
 
-    source: str = ""
+    source: str | None = None
+    sources: tuple[str, ...] = ()
     format: str = ""
     quality: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
 
 
+_TAG = re.compile(r'(?:^|,)\s*(?:W/)?"([0-9]{1,18})-[0-9a-f]{16}"(?=\s*(?:,|$))')
 _asked = msgspec.json.Decoder(_Asked)
 _error = msgspec.json.Decoder(ErrorDocument)
 _result = msgspec.json.Decoder(Result)
@@ -38,23 +47,40 @@ _result = msgspec.json.Decoder(Result)
 class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The job object of the API."""
 
-    id: str
+    id: JobId
     state: State
-    stage: str
+    stage: Annotated[str, Meta(description="The step it is in or waits for.", examples=["transcode"])]
     progress: ProgressDocument
-    reason: ReasonDocument | None
-    source: str
+    reason: Annotated[
+        ReasonDocument | None, Meta(description="Why it does not move, or repeats a stage; null while it goes well.")
+    ]
+    source: Annotated[str | None, Meta(description="Null for a batch, whose jobs have theirs.")]
     format: str
     quality: str | None
     tags: tuple[str, ...]
-    outputs: tuple[OutputDocument, ...]
-    error: ErrorDocument | None
-    created_at: str
-    updated_at: str
-    expires_at: str | None
-    deadline_at: str
-    cancel_requested_at: str | None
+    metadata: dict[str, str]
+    outputs: Annotated[
+        tuple[OutputDocument, ...],
+        Meta(description="Empty before it has completed; those of a batch are its jobs'."),
+    ]
+    error: Annotated[ErrorDocument | None, Meta(description="Why it failed; null in any other state.")]
+    parent: Annotated[JobId | None, Meta(description="The batch that it is part of.")]
+    children: Annotated[ChildrenDocument | None, Meta(description="Null for everything but a batch.")]
+    created_at: Timestamp
+    updated_at: Timestamp
+    expires_at: Annotated[
+        Timestamp | None, Meta(description="Until when it can be read; null before the job has ended.")
+    ]
+    deadline_at: Annotated[Timestamp, Meta(description="When it expires, unless it has ended before.")]
+    cancel_requested_at: Timestamp | None
     links: Links
+
+
+class JobsPage(msgspec.Struct, frozen=True):
+    """One page of a tenant's jobs, newest first."""
+
+    jobs: tuple[JobDocument, ...]
+    next: NextPage
 
 
 def job_document(view: JobView, retention_s: float) -> JobDocument:
@@ -72,6 +98,7 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         format=asked.format,
         quality=asked.quality,
         tags=asked.tags,
+        metadata=asked.metadata,
         outputs=outputs_of(view),
         error=_error.decode(view.error) if view.error and view.state == State.FAILED else None,
         created_at=timestamp(view.created_at_ms),
@@ -79,7 +106,25 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
         expires_at=optional_timestamp(expires_at_ms),
         deadline_at=timestamp(view.deadline_ms),
         cancel_requested_at=optional_timestamp(view.cancel_requested_at_ms),
-        links=links(view.job),
+        parent=view.parent or None,
+        children=_children(view, len(asked.sources)) if view.kind == BATCH else None,
+        links=links(
+            view.job, can_be_retried=legal("replay", view.state), parent=view.parent, is_batch=view.kind == BATCH
+        ),
+    )
+
+
+def _children(view: JobView, asked: int) -> ChildrenDocument:
+    """`asked`: how many there will be. A batch that ended has cancelled those that were open."""
+    ended = dict.fromkeys(TERMINAL, 0) | view.children_ended
+    still_open = asked - sum(ended.values())
+    return ChildrenDocument(
+        total=asked,
+        open=0 if view.terminal else still_open,
+        completed=ended[State.COMPLETED],
+        failed=ended[State.FAILED],
+        cancelled=ended[State.CANCELLED] + (still_open if view.terminal else 0),
+        expired=ended[State.EXPIRED],
     )
 
 
@@ -104,7 +149,6 @@ def entity_tag(rev: int, body: bytes) -> str:
     return f'"{rev}-{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
-def revision_of(tag: str) -> int | None:
-    """The revision inside an ETag of `entity_tag`; None for anything else."""
-    number, dash, _ = tag.strip().removeprefix("W/").strip('"').partition("-")
-    return int(number) if dash and number.isascii() and number.isdigit() else None
+def revisions_in(tags: str) -> set[int]:
+    """The revisions inside a list of ETags of `entity_tag`; others are left aside."""
+    return {int(number) for number in _TAG.findall(tags)}

@@ -1,9 +1,8 @@
 """What a client may ask for: from the body of `POST /v1/jobs` to a spec that every stage can rely on."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,16 +10,14 @@ import msgspec
 from actors.egress import EgressPolicy, EgressRefused
 from actors.kernel.keys import Priority
 from actors.media.errors import MediaError, error_table
-from actors.media.spec import check_spec
-from actors.media.task import JobSpec, encode, upload_id
+from actors.media.spec import check_batch, check_spec
+from actors.media.task import BatchSpec, JobSpec, upload_id
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
-from gateway.http.bodies import Field, read_fields, read_object, refused
+from gateway.http.bodies import read_fields, read_object, refused
 from gateway.http.problems import FieldError
-from gateway.times import read_timestamp
-
-LONGEST_LIFE_S = 30 * 86_400.0
-SHORTEST_LIFE_S = 1.0
+from gateway.jobs.request import LONGEST_LIFE_S, JobRequest
+from gateway.times import milliseconds
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,95 +35,120 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return None if at_ms is None or at_ms <= now_ms else at_ms
 
 
-def _between(least: float, most: float) -> Callable[[float], float]:
-    def read(value: float) -> float:
-        if not least <= value <= most:
-            raise ValueError(value)
-        return value
-
-    return read
+Spec = JobSpec | BatchSpec
 
 
-LIFE = Field(
-    float | None,
-    f"a number of seconds from {SHORTEST_LIFE_S:.0f} to {LONGEST_LIFE_S:.0f}",
-    _between(SHORTEST_LIFE_S, LONGEST_LIFE_S),
-)
-_TERMS = {
-    "priority": Field(Priority, '"high", "normal" or "low"'),
-    "deadline_s": LIFE,
-    "start_at": Field(str | None, "a time such as 2026-01-31T12:00:00Z", read_timestamp),
-    "delay_s": Field(
-        float | None, f"a number of seconds from 0 to {LONGEST_LIFE_S:.0f}", _between(0.0, LONGEST_LIFE_S)
-    ),
-}
-_SPEC = {
-    "source": Field(str, "a text"),
-    "format": Field(str, "a text"),
-    "quality": Field(str | None, "a text or null"),
-    "name": Field(str | None, "a text or null"),
-    "tags": Field(tuple[str, ...], "a list of texts"),
-    "cache": Field(Literal["use", "bypass"], '"use" or "bypass"'),
-}
-_REQUIRED = ("source", "format")
-
-
-def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[JobSpec, Terms]:
+def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[Spec, Terms]:
     """What a request's body asks for. Raises Problem, which names every wrong field."""
-    errors, values = read_fields(read_object(body), _SPEC | _TERMS, required=_REQUIRED)
-    asked = {name: values.pop(name) for name in _TERMS if name in values}
-    if "start_at" in asked:
-        asked["start_at_ms"] = asked.pop("start_at")
-    terms = Terms(**asked)
-    errors += _start_errors(terms, now_ms)
+    errors, values = read_fields(read_object(body), JobRequest)
+    errors += _start_errors(values, now_ms)
+    if "on_child_failure" in values and isinstance(values.get("source"), str):
+        errors.append(_lonely_error())
     if errors:
         raise refused(errors)
-    spec = JobSpec(**values)
-    errors = [_media_error(problem.pointer, problem.error) for problem in check_spec(spec)]
-    if not any(error.pointer == "/source" for error in errors):
-        errors = [*_address_errors(spec.source, egress), *errors]
+    request = JobRequest(**values)
+    spec = _spec_of(request)
+    found = check_spec(spec) if isinstance(spec, JobSpec) else check_batch(spec)
+    errors = [_media_error(problem.pointer, problem.error) for problem in found]
+    wrong = {error.pointer for error in errors}
+    addresses = [(pointer, source) for pointer, source in sources_of(spec) if pointer not in wrong]
+    errors = [error for pointer, source in addresses for error in _address_errors(pointer, source, egress)] + errors
     if errors:
         raise refused(errors)
-    return spec, terms
+    return spec, _terms_of(request)
 
 
-async def check_upload(spec: JobSpec, storage: Storage, tenant: str) -> None:
-    """Raises Problem UPLOAD_NOT_FOUND when the spec names an upload that is not there, expired or another tenant's."""
-    upload = upload_id(spec.source)
-    if upload is None:
-        return
-    meta = await read_upload(storage, upload)
-    if meta is None or meta.tenant != tenant or meta.expires_at <= datetime.now(UTC):
-        raise refused([_media_error("/source", MediaError("UPLOAD_NOT_FOUND"))])
+def sources_of(spec: Spec) -> list[tuple[str, str]]:
+    """Every source with its JSON pointer in the request."""
+    if isinstance(spec, JobSpec):
+        return [("/source", spec.source)]
+    return [(f"/source/{number}", source) for number, source in enumerate(spec.sources)]
 
 
-def digest_of(spec: JobSpec, terms: Terms) -> str:
+def uploads_of(spec: Spec) -> list[tuple[str, str]]:
+    """The ids of the uploads among the sources, with the pointers of those."""
+    return [(pointer, upload) for pointer, source in sources_of(spec) if (upload := upload_id(source)) is not None]
+
+
+async def check_uploads(spec: Spec, storage: Storage, tenant: str) -> None:
+    """Raises Problem UPLOAD_NOT_FOUND when the spec names uploads that are not there, expired or another tenant's."""
+    errors: list[FieldError] = []
+    for pointer, upload in uploads_of(spec):
+        meta = await read_upload(storage, upload)
+        if meta is None or meta.tenant != tenant or meta.expires_at <= datetime.now(UTC):
+            errors.append(_media_error(pointer, MediaError("UPLOAD_NOT_FOUND")))
+    if errors:
+        raise refused(errors)
+
+
+def digest_of(spec: Spec, terms: Terms) -> str:
     """Names a request: equal for bodies that ask for the same, whatever their spelling."""
     extra = b"" if terms == Terms() else b"\n" + msgspec.json.encode(terms)
-    return hashlib.sha256(encode(spec) + extra).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(spec, order="deterministic") + extra).hexdigest()
 
 
-def _start_errors(terms: Terms, now_ms: int) -> list[FieldError]:
-    if terms.start_at_ms is None:
+def _lonely_error() -> FieldError:
+    return FieldError(
+        "`on_child_failure` is about the jobs of a batch.",
+        pointer="/on_child_failure",
+        suggestion="Leave it out, or send `source` as a list.",
+    )
+
+
+def _spec_of(request: JobRequest) -> Spec:
+    if isinstance(request.source, str):
+        return JobSpec(
+            source=request.source,
+            format=request.format,
+            quality=request.quality,
+            name=request.name,
+            tags=request.tags,
+            metadata=request.metadata,
+            cache=request.cache,
+        )
+    return BatchSpec(
+        sources=request.source,
+        format=request.format,
+        quality=request.quality,
+        name=request.name,
+        tags=request.tags,
+        metadata=request.metadata,
+        cache=request.cache,
+        on_child_failure=request.on_child_failure,
+    )
+
+
+def _terms_of(request: JobRequest) -> Terms:
+    return Terms(
+        priority=request.priority,
+        deadline_s=request.deadline_s,
+        start_at_ms=None if request.start_at is None else milliseconds(request.start_at),
+        delay_s=request.delay_s,
+    )
+
+
+def _start_errors(values: dict[str, Any], now_ms: int) -> list[FieldError]:
+    start_at: datetime | None = values.get("start_at")
+    if start_at is None:
         return []
-    if terms.delay_s is not None:
+    if values.get("delay_s") is not None:
         return [
             FieldError("`start_at` and `delay_s` say the same.", pointer="/delay_s", suggestion="Send one of them.")
         ]
-    if terms.start_at_ms - now_ms > LONGEST_LIFE_S * 1000:
+    if milliseconds(start_at) - now_ms > LONGEST_LIFE_S * 1000:
         detail = "`start_at` must be at most 30 days ahead."
         return [FieldError(detail, pointer="/start_at", suggestion="Send the job later, or choose an earlier time.")]
     return []
 
 
-def _address_errors(source: str, egress: EgressPolicy) -> list[FieldError]:
+def _address_errors(pointer: str, source: str, egress: EgressPolicy) -> list[FieldError]:
     host = urlsplit(source).hostname
     if upload_id(source) is not None or host is None:
         return []
     try:
         egress.check_literal(host)
     except EgressRefused:
-        return [_media_error("/source", MediaError("ADDRESS_REFUSED"))]
+        return [_media_error(pointer, MediaError("ADDRESS_REFUSED"))]
     return []
 
 

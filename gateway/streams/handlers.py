@@ -3,11 +3,12 @@
 from aiohttp import web
 
 from actors.kernel import StoreUnavailable
-from actors.media.spec import MOST_TAG_CHARACTERS
 from gateway.http.context import Context, context_of, principal_of
-from gateway.http.requests import bad_parameter, parameters, wants_event_stream
+from gateway.http.queries import NoQuery, read_query
+from gateway.http.requests import wants_event_stream
 from gateway.streams.channel import Channel
 from gateway.streams.job_channel import JobChannel
+from gateway.streams.requests import TagQuery
 from gateway.streams.sse import HEADERS, reconnecting, serve_events
 from gateway.streams.tenant_channel import TenantChannel
 from gateway.streams.timeline import job_timeline, tenant_timeline
@@ -19,6 +20,7 @@ async def job_events(request: web.Request) -> web.StreamResponse:
     """The events of one job: a stream for who accepts one, else the timeline."""
     if not wants_event_stream(request.headers):
         return await job_timeline(request)
+    read_query(request, NoQuery)
     return await _stream(request, JobChannel(context_of(request), principal_of(request), request.match_info["job"]))
 
 
@@ -26,9 +28,7 @@ async def tenant_events(request: web.Request) -> web.StreamResponse:
     """The events of all jobs, or with `tag` of those that carry it: a stream for who accepts one, else the timeline."""
     if not wants_event_stream(request.headers):
         return await tenant_timeline(request)
-    tag = parameters(request, "tag").get("tag")
-    if tag is not None and not 0 < len(tag) <= MOST_TAG_CHARACTERS:
-        raise bad_parameter("tag", "No job carries such a tag.", f"A tag has 1 to {MOST_TAG_CHARACTERS} characters.")
+    tag = read_query(request, TagQuery).tag
     return await _stream(request, TenantChannel(context_of(request), principal_of(request), tag))
 
 

@@ -16,13 +16,18 @@ from gateway.streams.watch import JobWatch
 from gateway.times import timestamp
 
 
-def open_from_ring(cursor: Cursor, ring: Ring, watch: JobWatch, job: str, tenant: str) -> Opening | NothingNew | None:
-    """Continues from memory; None when the cursor is not in it, or the job is not the tenant's."""
+def open_from_ring(cursor: Cursor, ring: Ring, watch: JobWatch, job: str, tenant: str) -> Opening | None:
+    """Continues from memory; None when the cursor is not in it, or the job is not the tenant's, or it has ended.
+
+    A job that has ended may have been deleted since, which no event tells: only Redis knows.
+    """
     found = ring.since(job, cursor.epoch, cursor.entry)
     if found is None or found[0].tenant != tenant:
         return None
     seen, rest = found
     last = rest[-1] if rest else seen
+    if last.terminal:
+        return None
     watch.show(last.rev, 0.0, 0, last.end_state)
     if seen.terminal and not rest:
         return NothingNew()

@@ -8,6 +8,7 @@ from aiohttp.http import HttpVersion11
 
 from actors.kernel import StoreUnavailable
 from gateway.http.context import Context
+from gateway.http.requests import LAST_EVENT_ID
 from gateway.streams.channel import Channel, NothingNew, Opening
 from gateway.streams.connection import Connection
 from gateway.streams.cursor import BEGINNING, BadCursor, Cursor, parse_cursor
@@ -27,7 +28,7 @@ HEADERS = {
 
 async def serve_events(request: web.Request, context: Context, channel: Channel) -> web.StreamResponse:
     """Streams a channel. Raises Problem JOB_NOT_FOUND, UnknownJobId or StoreUnavailable before the first byte."""
-    cursor = parse_cursor(request.headers.get("Last-Event-ID"))
+    cursor = parse_cursor(request.headers.get(LAST_EVENT_ID.name))
     settings = context.settings.gateway
     wake = asyncio.Event()
     wire = SSE if request.version >= HttpVersion11 else SSE_PLAIN

@@ -8,22 +8,15 @@ import msgspec
 import redis.asyncio
 
 from actors.kernel import JobView, Partitions, list_jobs, persist
-from gateway.jobs.rendering import JobDocument, job_document
+from gateway.jobs.rendering import JobsPage, job_document
 from gateway.streams.reader import PATIENCE_S
 from gateway.streams.tags import tags_in
 
 NEWEST = 100
 
 
-class TenantDocument(msgspec.Struct, frozen=True):
-    """The newest jobs of a tenant; `next` is the cursor of `GET /v1/jobs` for those before them."""
-
-    jobs: tuple[JobDocument, ...]
-    next: str | None
-
-
 class TenantReading(NamedTuple):
-    """The newest jobs, newest first, and their document, which all who waited for it are sent."""
+    """The newest jobs, newest first, and as a page of `GET /v1/jobs`, which all who waited for it are sent."""
 
     views: Sequence[JobView]
     document: bytes
@@ -67,5 +60,5 @@ class TenantReader:
         self.readings += 1
         wanted = None if tag is None else lambda view: tag in tags_in(view.spec)
         views, following = await list_jobs(self._client, self._partitions, tenant, limit=NEWEST, wanted=wanted)
-        document = TenantDocument(tuple(job_document(view, self._retention_s) for view in views), following)
+        document = JobsPage(tuple(job_document(view, self._retention_s) for view in views), following)
         return TenantReading(views, msgspec.json.encode(document))

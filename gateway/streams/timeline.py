@@ -5,13 +5,12 @@ from aiohttp import web
 
 from gateway.http.context import context_of, principal_of
 from gateway.http.problems import Problem
-from gateway.http.requests import limit_of, parameters
+from gateway.http.queries import read_query
 from gateway.http.responses import json_response
 from gateway.jobs.handlers import owned
 from gateway.streams.cursor import Cursor, parse_cursor
 from gateway.streams.events import Event
-
-PAGE, LONGEST_PAGE = 100, 500
+from gateway.streams.requests import TenantTimelineQuery, TimelineQuery
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -23,35 +22,33 @@ class Timeline(msgspec.Struct, frozen=True):
 
 async def job_timeline(request: web.Request) -> web.Response:
     """The durable events that the job still keeps; `after` is the id of the last one that is known."""
-    query = parameters(request, "after", "limit")
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
+    query = read_query(request, TimelineQuery)
     reading = await context_of(request).reader.read(request.match_info["job"])
     owned(reading.view, principal_of(request))
-    cursor = _cursor(query.get("after"))
+    cursor = _cursor(query.after)
     begin = 0
     if cursor is not None:
         places = (place for place, event in enumerate(reading.log, start=1) if event.id == str(cursor))
         begin = next(places, 0)
         if begin == 0:
             raise Problem("EVENTS_GONE")
-    page = reading.log[begin : begin + limit]
-    return _answer(page, more=begin + limit < len(reading.log))
+    page = reading.log[begin : begin + query.limit]
+    return _answer(page, more=begin + query.limit < len(reading.log))
 
 
 async def tenant_timeline(request: web.Request) -> web.Response:
     """The durable events of all jobs that the feed still holds; `tag` leaves those of the jobs that carry it."""
     context, principal = context_of(request), principal_of(request)
-    query = parameters(request, "after", "limit", "tag")
-    limit = limit_of(query, default=PAGE, most=LONGEST_PAGE)
-    cursor = _cursor(query.get("after"))
+    query = read_query(request, TenantTimelineQuery)
+    cursor = _cursor(query.after)
     if cursor is None:
-        page = await context.feed_reader.first(principal.tenant, limit)
+        page = await context.feed_reader.first(principal.tenant, query.limit)
     else:
-        following = await context.feed_reader.after(principal.tenant, cursor, limit)
+        following = await context.feed_reader.after(principal.tenant, cursor, query.limit)
         if following is None:
             raise Problem("EVENTS_GONE")
         page = following
-    tag = query.get("tag")
+    tag = query.tag
     if tag is None:
         return _answer(page.events, more=not page.whole)
     await context.tags.learn({event.job for event in page.events})

@@ -36,6 +36,7 @@ ADDRESS = "https://example.com/clip.mp4"
 async def ingest(storage: LocalStorage, spec: JobSpec, allow: tuple[str, ...] = ()) -> Next:
     task, reports = make_task("ingest", spec)
     result = await Ingest(storage, EgressPolicy(allow)).handle(task)
+    assert isinstance(result, Next)
     assert reports.percents == [2.0]
     return result
 

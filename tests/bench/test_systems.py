@@ -241,8 +241,8 @@ def test_a_signal_reaches_every_process(reports: Reports, run: Runs) -> None:
 
 
 def test_processor_time_counts_children_that_have_ended_and_stays_after_the_end(reports: Reports, run: Runs) -> None:
-    # 0.25 s each: of every process the kernel rounds user and system time down to whole ticks of 10 ms, so both together
-    # read as 0.44 s at least, and one alone with the beginning of the program as less than 0.4 s.
+    # 0.25 s each: of every process the kernel rounds user and system time down to whole ticks of 10 ms, so both
+    # together read as 0.44 s at least, and one alone with the beginning of the program as less than 0.4 s.
     busy = "import time\nuntil = time.process_time() + 0.25\nwhile time.process_time() < until: pass"
     program = run(
         f"subprocess.run([sys.executable, '-c', {busy!r}])\n"

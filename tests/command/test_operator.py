@@ -1,5 +1,7 @@
 """`reelway workers`, `pause`, `resume` and `submit` for later; poison and quarantine; against real processes."""
 
+from pathlib import Path
+
 import redis
 
 from tests.command.cluster import PARTITIONS, Cluster
@@ -17,6 +19,25 @@ def test_submitting_for_later(cluster: Cluster) -> None:
     error = cluster.json("submit", source, "--start", "2999-01-01T00:00:00Z", code=2)["error"]
     assert "30 days" in error["message"]
     cluster.run("cancel", job["id"])
+
+
+def test_a_batch_and_a_retry(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "clip.mp4"
+    file.write_bytes(b"no media")
+    source = "http://127.0.0.1:9/clip.mp4"
+    batch = cluster.json("submit", source, str(file), "--to", "wav")
+    assert (batch["source"], batch["format"], batch["children"]["total"]) == (None, "wav", 2)
+    (line,) = cluster.run("jobs").stdout.splitlines()
+    assert (line.split()[0], line.split()[-1]) == (batch["id"], "batch")
+    error = cluster.json("submit", source, "nothing.mp4", code=2)["error"]
+    assert error["code"] == "FILE_NOT_FOUND"
+    cluster.run("cancel", batch["id"])
+    assert cluster.run("retry", batch["id"]).stdout == f"{batch['id']} queued\n"
+    assert cluster.json("retry", batch["id"])["state"] == "queued"
+    with cluster.running("ingest"):
+        wait_for(lambda: cluster.json("jobs", "--state", "waiting")["jobs"] or None, "its jobs are made")
+    cluster.run("cancel", batch["id"])
+    assert cluster.json("retry", "j00-nothing", code=2)["error"]["code"] == "JOB_NOT_FOUND"
 
 
 def test_the_quarantine(cluster: Cluster) -> None:

@@ -21,10 +21,10 @@ EVERYBODY = (
 
 VERBS = {
     "worker": ("take", "beat", "commit", "fail", "release", "spawn", "announce", "withdraw", "enter"),
-    "gateway": ("submit", "cancel", "replay", "purge", "turn", "pause", "copy_pauses", "survey", "workers"),
+    "gateway": ("submit", "cancel", "replay", "delete", "purge", "turn", "pause", "copy_pauses", "survey", "workers"),
     "reaper": (
-        "promote", "reap", "expire", "reconcile", "retention", "drop_consumers", "copy_pauses", "survey", "workers",
-        "withdraw",
+        "promote", "reap", "expire", "reconcile", "retention", "delete", "drop_consumers", "copy_pauses", "survey",
+        "workers", "withdraw",
     ),
 }  # fmt: skip
 """The scripts of each kind."""
@@ -38,7 +38,10 @@ CALLS = {
         "zrevrangebyscore", "xread", "xrange", "xlen", "xinfo|stream", "type",
     ),
     # Leases, jobs whose files are swept, the newest of each listing, and who has asked an inbox for work.
-    "reaper": ("get", "hget", "hmget", "xinfo|consumers", "zrange", "zrevrange"),
+    "reaper": (
+        "get", "hget", "hmget", "srandmember", "srem", "xinfo|consumers", "zrange", "zrangebyscore", "zrem",
+        "zrevrange",
+    ),
 }  # fmt: skip
 """What each kind calls without a script."""
 

@@ -68,7 +68,6 @@ SOME = [
     ("worker", ("XINFO", "CONSUMERS", "rw:{p00}:in:a:cpu:normal", "rw")),
     ("gateway", ("XREADGROUP", "GROUP", "rw", "w", "STREAMS", "rw:{p00}:in:a:cpu:normal", ">")),
     ("gateway", ("XGROUP", "DELCONSUMER", "rw:{p00}:in:a:cpu:normal", "rw", "w")),
-    ("gateway", ("UNLINK", "rw:{p00}:job:x")),
     ("reaper", ("XREADGROUP", "GROUP", "rw", "w", "STREAMS", "rw:{p00}:in:a:cpu:normal", ">")),
     ("reaper", ("LRANGE", "rw:{p00}:log:x", "0", "-1")),
     ("gateway", ("CONFIG", "GET", "maxmemory")),

@@ -9,6 +9,7 @@ from actors.kernel import (
     End,
     Fail,
     Grant,
+    Keeper,
     KernelOptions,
     Partitions,
     Pulse,
@@ -86,6 +87,10 @@ class ScriptedWorker:
             msgspec.json.encode(reason),
         )
         return (await self.worker.fail(self.partitions.of_job(grant.job), [fail]))[0]
+
+    async def expire(self) -> None:
+        """Ends the jobs whose deadline has passed."""
+        await Keeper(self.client, self.partitions, OPTIONS).expire("00")
 
     async def run(self, job: str, *, reports: int = 0) -> None:
         """Takes the job through all stages; it must be the only one waiting. 1 + 2 x 4 events, `reports` a stage."""

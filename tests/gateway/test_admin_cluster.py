@@ -127,7 +127,7 @@ async def test_a_tenants_limit(admin: aiohttp.ClientSession, spread: ScriptedWor
     assert (shown["running"], shown["held"]) == (1, 2)
     async with admin.get(f"/v1/admin/dead/{grant.job}") as response:
         assert response.status == 404
-    shown = await ask(admin, "PUT", "tenants/acme", {"limit": 3})
+    shown = await ask(admin, "PUT", "tenants/acme", {"limit": 3.0})
     assert (shown["limit"], shown["held"]) == (3, 0), "who has room now goes on at once"
     shown = await ask(admin, "PUT", "tenants/acme", {"limit": None})
     assert (shown["limit"], shown["default_limit"]) == (None, 0)

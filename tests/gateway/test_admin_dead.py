@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
@@ -10,7 +11,6 @@ import redis.asyncio
 
 from actors.kernel import KernelOptions, Partitions, read_job, read_log
 from actors.kernel.keeper import Keeper
-from gateway.times import read_timestamp
 from tests.gateway.administering import ALL, SIXTEEN, admin, die, every_page, get, many, post, spread
 from tests.gateway.conftest import StartGateway, client_of
 from tests.gateway.scripted_worker import ScriptedWorker
@@ -156,7 +156,7 @@ async def test_a_page_that_is_asked_for_again_replays_nothing_twice(
     jobs = [await die(spread, "t") for _ in range(6)]
     newest = (await get(admin, "/v1/admin/dead/count"))["newest_at"]
     keeper = Keeper(redis_client, many, KernelOptions())
-    while await keeper.server_time_ms() <= read_timestamp(newest):
+    while await keeper.server_time_ms() <= datetime.fromisoformat(newest).timestamp() * 1000:
         pass  # who dies again, does so in a later millisecond
     asked = {"filter": {"until": newest}, "limit": 3}
     first = await post(admin, "/v1/admin/dead/replay", asked)

@@ -55,5 +55,7 @@ async def test_what_one_accepts_another_streams(
 
 
 def test_every_route_has_a_duty_or_is_about_the_process() -> None:
-    assert {route.path for route in ROUTES if duty_of(route.path) is None} == {"/livez", "/readyz", "/metrics"}
+    assert {route.path for route in ROUTES if duty_of(route.path) is None} == {
+        "/livez", "/readyz", "/metrics", "/openapi.json", "/docs",
+    }  # fmt: skip
     assert {duty_of(route.path) for route in ROUTES} == {"api", "streams", "bytes", None}

@@ -5,6 +5,7 @@ import time
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.http.service import GatewayService
 from tests.gateway.conftest import StartGateway, client_of
@@ -66,6 +67,46 @@ async def test_waiting_for_the_next_event(
     assert gateway.context.hub.watchers() == 0
 
 
+async def test_headers_of_several_lines_are_one(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker
+) -> None:
+    job, response = await post(api, REQUEST)
+    path, tag = f"/v1/jobs/{job['id']}", response.headers["ETag"]
+    headers = [
+        ("If-None-Match", '"x"'),
+        ("If-None-Match", f"W/{tag}"),
+        ("Prefer", "respond-async"),
+        ("Prefer", "wait=0"),
+    ]
+    async with api.get(path, headers=headers) as response:
+        assert (response.status, response.headers["Preference-Applied"]) == (304, "wait=0")
+    # It knows the first revision and the second, which is the job's: the answer waits for the third.
+    grant = await worker.take("ingest")
+    async with api.get(path) as response:
+        headers[0] = ("If-None-Match", response.headers["ETag"])
+    headers[2:] = [("Prefer", "respond-async"), ("Prefer", "wait=20")]
+    waiting = asyncio.create_task(api.get(path, headers=headers).__aenter__())
+    await eventually(gateway.context.hub.watchers)
+    await worker.next(grant, "fetch")
+    answer = await waiting
+    assert (answer.status, (await answer.json())["stage"]) == (200, "fetch")
+    async with api.get(
+        f"{path}/events", headers=[("Accept", "text/html"), ("Accept", "text/event-stream")]
+    ) as response:
+        assert response.content_type == "text/event-stream"
+
+
+async def test_head_is_get_without_its_body(api: aiohttp.ClientSession) -> None:
+    job, _ = await post(api, REQUEST)
+    for path in (f"/v1/jobs/{job['id']}", "/v1/jobs?limit=1", f"/v1/jobs/{job['id']}/outputs"):
+        async with api.get(path) as got, api.head(path) as head:
+            assert (head.status, await head.read()) == (200, b"")
+            for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control", "Link"):
+                assert head.headers.get(name) == got.headers.get(name), (path, name)
+    async with api.head(f"/v1/jobs/{job['id']}", headers={"If-None-Match": "*"}) as head:
+        assert (head.status, "ETag" in head.headers) == (304, True)
+
+
 async def test_waiting_is_answered_when_the_gateway_drains(start_gateway: StartGateway, worker: ScriptedWorker) -> None:
     gateway = await start_gateway()
     async with client_of(gateway) as api:
@@ -102,9 +143,38 @@ async def test_the_list(api: aiohttp.ClientSession, worker: ScriptedWorker) -> N
     ]
 
 
+async def test_the_list_of_a_tag(api: aiohttp.ClientSession, worker: ScriptedWorker) -> None:
+    tagged = [(await post(api, REQUEST | {"tags": ["a b", str(number % 2)]}))[0]["id"] for number in range(4)]
+    await post(api, REQUEST)
+    async with api.post(f"/v1/jobs/{tagged[0]}/cancel") as response:
+        assert response.status == 200
+    for query, expected in (
+        ("tag=a%20b", tagged[::-1]),
+        ("tag=0", [tagged[2], tagged[0]]),
+        ("tag=0&state=cancelled", [tagged[0]]),
+        ("tag=unknown", []),
+    ):
+        async with api.get(f"/v1/jobs?{query}") as response:
+            assert [job["id"] for job in (await response.json())["jobs"]] == expected, query
+
+
+async def test_the_link_to_the_next_page(api: aiohttp.ClientSession) -> None:
+    jobs = [(await post(api, REQUEST | {"tags": ['a>"&b']}))[0]["id"] for _ in range(3)]
+    found, address = [], "/v1/jobs?limit=2&state=queued&tag=a%3E%22%26b"
+    while address:
+        async with api.get(URL(address, encoded=True)) as response:
+            page, link = await response.json(), response.links.get("next")
+        found += [job["id"] for job in page["jobs"]]
+        assert (link is None) == (page["next"] is None)
+        address = URL(str(link["url"])).raw_path_qs if link else ""
+    assert found == jobs[::-1]
+
+
 @pytest.mark.parametrize(
     ("query", "code", "hint"),
     [
+        ("tag=", "INVALID_PARAMETER", "1 to 64"),
+        ("tag=" + "x" * 65, "INVALID_PARAMETER", "1 to 64"),
         ("state=done", "INVALID_PARAMETER", "completed"),
         ("limit=0", "INVALID_PARAMETER", "200"),
         ("limit=9999", "INVALID_PARAMETER", "200"),

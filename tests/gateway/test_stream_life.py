@@ -5,7 +5,11 @@ import asyncio
 import aiohttp
 import pytest
 
+from gateway.http.metrics import GatewayMetrics
 from gateway.http.service import GatewayService
+from gateway.streams.connection import Bounds, Connection
+from gateway.streams.streams import LONGEST_SPREAD_MS, Streams
+from gateway.streams.wire import SSE
 from tests.gateway.conftest import OpenStream, StartGateway
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import ScriptedWorker
@@ -137,3 +141,16 @@ async def test_streams_end_when_the_gateway_drains(
     late = await open_stream(gateway, job)
     assert late.status == 200
     assert (await late.next()).event == "reconnect"
+
+
+async def test_told_moments_stay_spread_when_the_first_have_gone() -> None:
+    streams = Streams(1000, GatewayMetrics())
+    connections = [Connection(SSE, Bounds(), lambda: None, life_s=60, heartbeat_s=15) for _ in range(500)]
+    for connection in connections:
+        streams.add(connection)
+    streams.drain()
+    told = []
+    for connection in connections:
+        told.append(streams.retry_ms())
+        streams.remove(connection)
+    assert max(told[-100:]) - min(told[-100:]) > LONGEST_SPREAD_MS * 0.8

@@ -1,5 +1,7 @@
 """One job's SSE stream: snapshot, then tail, then the end; and every way to come back."""
 
+from itertools import pairwise
+
 import pytest
 import redis.asyncio
 
@@ -98,12 +100,14 @@ async def test_resuming_works_from_the_log_as_from_memory(
     stream = await open_stream(first, job)
     await stream.until("snapshot")
     cursor = stream.cursor
-    await worker.run(job)
-    await stream.rest()
-    told = []
-    for gateway in (first, second):
-        again = await open_stream(gateway, job, cursor)
-        told.append([(frame.event, frame.id, frame.data) for frame in (await again.rest())[1:]])
+    for stage, following in pairwise(STAGES):
+        await worker.next(await worker.take(stage), following)
+    last = await worker.take(STAGES[-1])
+    while (await stream.until("job.started")).data["data"]["stage"] != STAGES[-1]:
+        pass
+    streams = [await open_stream(gateway, job, cursor) for gateway in (first, second)]
+    await worker.done(last)
+    told = [[(frame.event, frame.id, frame.data) for frame in (await again.rest())[1:]] for again in streams]
     assert told[0] == told[1]
     assert [event for event, _, _ in told[0]] == [*WHOLE, "end"]
     openings = first.context.metrics.openings

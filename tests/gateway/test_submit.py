@@ -1,5 +1,6 @@
 """`POST /v1/jobs`: what is accepted, what is refused and how, and repeats under one Idempotency-Key."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -16,19 +17,23 @@ SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="milliseconds
 
 async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
     job, response = await post(
-        api, REQUEST | {"quality": "192k", "name": "my clip", "tags": ["a", "b"], "cache": "bypass"}
+        api,
+        REQUEST | {"quality": "192k", "name": "my clip", "tags": ["a", "b"], "metadata": {"k": "v"}, "cache": "bypass"},
     )
     assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert list(job) == [
-        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "outputs", "error",
-        "created_at", "updated_at", "expires_at", "deadline_at", "cancel_requested_at", "links",
+        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "metadata", "outputs",
+        "error", "parent", "children", "created_at", "updated_at", "expires_at", "deadline_at",
+        "cancel_requested_at", "links",
     ]  # fmt: skip
     assert list(job["progress"]) == ["percent", "stage", "eta_s", "speed", "bytes_done", "bytes_total"]
     assert (job["state"], job["stage"], job["quality"], job["tags"]) == ("queued", "ingest", "192k", ["a", "b"])
+    assert job["metadata"] == {"k": "v"}
     assert len(job["created_at"]) == len("2026-01-01T00:00:00.000Z")
     path = f"/v1/jobs/{job['id']}"
     assert job["links"] == {
         "self": path, "events": f"{path}/events", "outputs": f"{path}/outputs", "cancel": f"{path}/cancel",
+        "retry": None, "parent": None, "children": None,
     }  # fmt: skip
     async with api.get(path) as response:
         assert await response.json() == job
@@ -49,8 +54,29 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         (REQUEST | {"format": 3}, 422, "INVALID_REQUEST", "/format", ""),
         (REQUEST | {"tags": "a"}, 422, "INVALID_REQUEST", "/tags", ""),
         (REQUEST | {"tags": [1]}, 422, "INVALID_REQUEST", "/tags", ""),
+        (REQUEST | {"metadata": "a"}, 422, "INVALID_REQUEST", "/metadata", ""),
+        (REQUEST | {"metadata": {"a": 1}}, 422, "INVALID_REQUEST", "/metadata", ""),
+        (REQUEST | {"metadata": {"": "v"}}, 422, "INVALID_OPTION", "/metadata/", ""),
+        (REQUEST | {"metadata": {"a/b~" + "k" * 61: "v"}}, 422, "INVALID_OPTION", "/metadata/a~1b~0" + "k" * 61, ""),
+        (REQUEST | {"metadata": {"k": "v" * 513}}, 422, "INVALID_OPTION", "/metadata/k", ""),
+        (REQUEST | {"metadata": {str(n): "" for n in range(17)}}, 422, "INVALID_OPTION", "/metadata", ""),
+        (REQUEST | {"source": []}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x"] * 101}, 422, "INVALID_SOURCE", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x", 7]}, 422, "INVALID_REQUEST", "/source", ""),
+        (REQUEST | {"source": ["https://a.example/x", "clip.mp4"]}, 422, "INVALID_SOURCE", "/source/1", ""),
+        (REQUEST | {"source": ["http://[::1]/x"]}, 422, "ADDRESS_REFUSED", "/source/0", "REELWAY_EGRESS_ALLOW"),
+        (REQUEST | {"source": ["upload:nothing"]}, 422, "UPLOAD_NOT_FOUND", "/source/0", ""),
+        (REQUEST | {"on_child_failure": "fail"}, 422, "INVALID_REQUEST", "/on_child_failure", "a list"),
+        (
+            REQUEST | {"source": ["https://a.example/x"], "on_child_failure": "stop"},
+            422,
+            "INVALID_REQUEST",
+            "/on_child_failure",
+            "",
+        ),
         (REQUEST | {"cache": "maybe"}, 422, "INVALID_REQUEST", "/cache", ""),
         (REQUEST | {"priority": "urgent"}, 422, "INVALID_REQUEST", "/priority", ""),
+        (REQUEST | {"priority": "hihg"}, 422, "INVALID_REQUEST", "/priority", "Did you mean `high`?"),
         (REQUEST | {"priorty": "high"}, 422, "INVALID_REQUEST", "/priorty", "Did you mean `priority`?"),
         (REQUEST | {"deadline_s": 0}, 422, "INVALID_REQUEST", "/deadline_s", ""),
         (REQUEST | {"deadline_s": 1e12}, 422, "INVALID_REQUEST", "/deadline_s", ""),
@@ -62,7 +88,7 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
         (REQUEST | {"start_at": 1e12}, 422, "INVALID_REQUEST", "/start_at", ""),
         (REQUEST | {"start_at": "2999-01-01T00:00:00Z"}, 422, "INVALID_REQUEST", "/start_at", "earlier"),
         (REQUEST | {"start_at": SOON, "delay_s": 5}, 422, "INVALID_REQUEST", "/delay_s", "one of them"),
-        (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean mp3?"),
+        (REQUEST | {"format": "mp33"}, 422, "FORMAT_UNKNOWN", "/format", "Did you mean `mp3`?"),
         (REQUEST | {"quality": "12p"}, 422, "QUALITY_INVALID", "/quality", "192k"),
         (REQUEST | {"format": "flac", "quality": "192k"}, 422, "QUALITY_INVALID", "/quality", "mp3"),
         (REQUEST | {"source": "ftp://a.example/x"}, 422, "INVALID_SOURCE", "/source", ""),
@@ -136,6 +162,31 @@ async def test_bad_idempotency_keys(api: aiohttp.ClientSession, key: str) -> Non
     assert problem["code"] == "INVALID_IDEMPOTENCY_KEY"
 
 
+async def test_two_idempotency_keys(api: aiohttp.ClientSession) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    async with api.post("/v1/jobs", json=REQUEST, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "INVALID_IDEMPOTENCY_KEY")
+
+
+async def test_one_key_sent_at_once_makes_one_job(start_gateway: StartGateway) -> None:
+    """Thirty requests under one key, at two gateways: one job, and every answer is that job or a refusal."""
+    gateways = [client_of(await start_gateway()) for _ in range(2)]
+    async with gateways[0] as one, gateways[1] as other:
+
+        async def send(number: int) -> tuple[int, str]:
+            body = REQUEST | ({"format": "wav"} if number % 3 == 0 else {})
+            async with (one, other)[number % 2].post(
+                "/v1/jobs", json=body, headers={"Idempotency-Key": "k"}
+            ) as response:
+                document = await response.json()
+                return response.status, document.get("id", document.get("code"))
+
+        answers = await asyncio.gather(*(send(number) for number in range(30)))
+        async with one.get("/v1/jobs") as response:
+            (job,) = (await response.json())["jobs"]
+        assert set(answers) == {(202, job["id"]), (422, "IDEMPOTENCY_KEY_REUSED")}
+
+
 async def test_a_repeat_finds_its_job_when_the_upload_is_gone(api: aiohttp.ClientSession) -> None:
     async with api.post("/v1/uploads", data=b"abc") as response:
         upload = (await response.json())["id"]
@@ -189,6 +240,15 @@ async def test_a_job_that_starts_later(
 async def test_a_start_that_has_passed_is_now(api: aiohttp.ClientSession) -> None:
     job, _ = await post(api, REQUEST | {"start_at": "2020-01-01T00:00:00+02:00"})
     assert (job["state"], job["reason"]) == ("queued", None)
+
+
+async def test_metadata_belongs_to_the_request(api: aiohttp.ClientSession) -> None:
+    asked = REQUEST | {"metadata": {"a": "1", "b": "2"}}
+    first, _ = await post(api, asked, key="k")
+    again, _ = await post(api, REQUEST | {"metadata": {"b": "2", "a": "1"}}, key="k")
+    assert again["id"] == first["id"], "the order of its entries means nothing"
+    await post(api, REQUEST, 422, key="k")
+    await post(api, asked | {"metadata": {"a": "1"}}, 422, key="k")
 
 
 async def test_terms_belong_to_the_request(api: aiohttp.ClientSession) -> None:

@@ -106,7 +106,7 @@ async def test_a_cursor_is_continued_from_memory_and_from_the_feed(
     assert second.context.feed_reader.calls == 1
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "otherepoch.1-1", "OLD"])
+@pytest.mark.parametrize("cursor", ["nonsense", "otherepoch.1-1", "OLD", "OTHER"])
 async def test_a_cursor_that_proves_nothing_is_answered_with_resync(
     gateway: GatewayService,
     worker: ScriptedWorker,
@@ -120,6 +120,11 @@ async def test_a_cursor_that_proves_nothing_is_answered_with_resync(
     if cursor == "OLD":
         epoch = gateway.context.pump.epoch(partitions.of_tenant("default"))
         cursor = f"{epoch}.1-1"
+    elif cursor == "OTHER":
+        # The entry is there, but in a feed of another identity.
+        newest = gateway.context.hub.ring(partitions.of_tenant("default")).newest("default")
+        assert newest is not None
+        cursor = f"otherepoch.{newest.entry}"
     stream = await follow.open(cursor)
     resync = await stream.until("resync")
     assert [one["id"] for one in resync.data["data"]["jobs"]] == [job]
@@ -232,7 +237,7 @@ async def test_who_reads_slowly_gets_every_event_in_the_end(
     gateway: GatewayService, worker: ScriptedWorker, follow: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than a watcher may hold: the rest comes from memory, in several parts, without a hole."""
-    monkeypatch.setattr(tenant_channel, "CATCH_UP_EVENTS", 40)
+    monkeypatch.setattr(tenant_channel, "CATCH_UP_EVENTS", 120)
     stream = await follow.open(receive_buffer_bytes=4096)
     await stream.until("snapshot")
     connection = next(iter(gateway.context.streams._open))

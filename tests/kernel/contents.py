@@ -61,6 +61,7 @@ class Contents:
             for job in jobs:
                 pipe.hgetall(self._keys.job(job.id))
                 pipe.lrange(self._keys.log(job.id), 0, -1)
+                pipe.hgetall(self._keys.kids(job.id))
             for name in rows:
                 pipe.zrange(self._keys.root + name, 0, -1)
             for tenant in held:
@@ -70,7 +71,9 @@ class Contents:
                 pipe.smembers(self._keys.ready(stage, lane, tenant))
             replies = iter(await pipe.execute())
         for job in jobs:
-            _compare_job(job, {text(name): text(value) for name, value in next(replies).items()}, next(replies))
+            fields = _texts(next(replies))
+            _compare_job(job, fields, next(replies))
+            _compare_children(job, fields, _texts(next(replies)))
         found = {name: set(map(text, next(replies))) for name in rows}
         expected = _rows(model)
         for name in rows:
@@ -100,6 +103,22 @@ class Contents:
             ends = [event for event in job.events if event.removeprefix("job.") in TERMINAL]
             assert len(ends) == job.events.count("job.replayed") + 1, f"{name} ended {ends}"
             assert job.events[-1] == f"job.{job.state}"
+
+
+def _texts(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {text(name): text(value) for name, value in fields.items()}
+
+
+def _compare_children(job: Job, fields: dict[str, str], kids: dict[str, str]) -> None:
+    """The parent counts its closed rows, and says how many are open while it waits."""
+    ends = [row.split(" ")[0] for name, row in kids.items() if name.isdecimal()]
+    if not ends:
+        return
+    counted = {state: int(fields.get(f"kids_{state}") or 0) for state in TERMINAL}
+    assert counted == {state: ends.count(state) for state in TERMINAL}, f"children of {job.id}"
+    if job.state == State.WAITING:
+        still = ends.count("open") + ends.count("again")
+        assert json.loads(fields["reason"])["message"].startswith(f"{still} of its parts"), fields["reason"]
 
 
 def _types(log: list[bytes]) -> list[str]:

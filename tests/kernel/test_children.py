@@ -54,6 +54,31 @@ async def test_percent_goes_from_where_it_split_to_its_reach(house: Installation
     assert seen.percent == pytest.approx(90)
 
 
+async def test_a_parent_counts_how_its_children_ended(house: Installation) -> None:
+    hands, parent = await family(house, 4)
+    first, second, third, _ = await hands.take(stage="child")
+    await hands.commit(first)
+    await hands.fail(second, "permanent")
+    assert await counts(house, parent.job) == {"completed": 1, "failed": 1, "cancelled": 0, "expired": 0}
+    assert b"2 of its parts are" in ((await house.read(parent.job)).reason or b"")
+    await hands.commit(third)
+    assert b"1 of its parts is" in ((await house.read(parent.job)).reason or b"")
+    assert (await house.submitter.replay(second.job, from_first=False)).outcome == "ok"
+    assert b"2 of its parts are" in ((await house.read(parent.job)).reason or b"")
+    assert await counts(house, parent.job) == {"completed": 2, "failed": 0, "cancelled": 0, "expired": 0}
+    again = await hands.take_one("child")
+    await hands.fail(again, "permanent")
+    await house.submitter.cancel(parent.job, "ann")
+    assert await counts(house, parent.job) == {"completed": 2, "failed": 1, "cancelled": 0, "expired": 0}
+    assert (await house.submitter.replay(parent.job, from_first=False)).outcome == "ok"
+    assert b"2 of its parts are" in ((await house.read(parent.job)).reason or b"")
+    assert await counts(house, parent.job) == {"completed": 2, "failed": 0, "cancelled": 0, "expired": 0}
+
+
+async def counts(house: Installation, job: str) -> dict[State, int]:
+    return (await house.read(job)).children_ended
+
+
 async def test_children_have_the_deadline_and_the_priority_of_their_parent(house: Installation) -> None:
     submission = Submission(tenant="t", stage="a", spec=b"{}", input=b"{}", priority="high", deadline_s=50)
     await house.submitter.submit(submission)

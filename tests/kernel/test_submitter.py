@@ -149,9 +149,7 @@ async def test_listing_filters_by_state(house: Installation) -> None:
     jobs = [(await house.submitter.submit(submission())).job for _ in range(6)]
     for job in jobs[::2]:
         await house.submitter.cancel(job, "ann")
-    page, cursor = await list_jobs(
-        house.client, house.partitions, "t", wanted=lambda view: view.state == State.CANCELLED
-    )
+    page, cursor = await list_jobs(house.client, house.partitions, "t", wanted=lambda job: job.state == State.CANCELLED)
     assert (sorted(view.job for view in page), cursor) == (sorted(jobs[::2]), None)
     with pytest.raises(ValueError, match="nonsense"):
         await list_jobs(house.client, house.partitions, "t", before="nonsense")

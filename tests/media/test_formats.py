@@ -57,7 +57,7 @@ def test_an_unknown_format_is_answered_with_a_likely_one() -> None:
         find_format("mp33")
     assert caught.value.code == "FORMAT_UNKNOWN"
     assert caught.value.suggestion is not None
-    assert "Did you mean mp3?" in caught.value.suggestion
+    assert "Did you mean `mp3`?" in caught.value.suggestion
     with pytest.raises(MediaError) as caught:
         find_format("x\n\x1b[31m" * 99)
     assert caught.value.message is not None

@@ -76,7 +76,7 @@ local function wait_for_children(job, stage, lane, rescue, percent, reach, body,
   end_lease(job, 'commit')
   leave_slot(job)
   step(job, stage, lane, rescue, percent)
-  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
+  job.state, job.inbox, job.reason = 'waiting', '', parts_awaited(job.open)
   redis.call('HSET', key, 'base', tostring(job.percent), 'reach', reach)
   redis.call('HDEL', key, 'revive')
   event(job, 'job.waiting', '{"children":' .. job.children .. '}')
@@ -85,7 +85,8 @@ local function wait_for_children(job, stage, lane, rescue, percent, reach, body,
 end
 
 local function has_open_children(job)
-  return job.children > 0 and tonumber(redis.call('HGET', kids_of(job.id), 'open') or 0) > 0
+  job.open = job.children > 0 and tonumber(redis.call('HGET', kids_of(job.id), 'open') or 0) or 0
+  return job.open > 0
 end
 
 local function commit(id, fence, kind, stage, lane, rescue, percent, reach, body, refs, data, keep)

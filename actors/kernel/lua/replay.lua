@@ -14,7 +14,7 @@
 -- a child that has children itself.
 
 local job = read(ARGV[7])
-if not job then return { 'GONE', '', 0 } end
+if not job or redis.call('HEXISTS', job.key, 'deleted') == 1 then return { 'GONE', '', 0 } end
 local pinned = ARGV[10] ~= '' and '@' .. ARGV[10] or ''
 
 if not TERMINAL[job.state] then

@@ -14,12 +14,8 @@ for index = FIRST, #ARGV do
   local job = read(id)
   local ends = tonumber(redis.call('ZSCORE', ROWS.deadlines, id) or '')
   if job and TERMINAL[job.state] and ends and ends <= NOW then
-    local grave = redis.call('HGET', job.key, 'grave')
-    if grave and grave ~= '' then redis.call('XDEL', ROOT .. 'dead:' .. job.stage, grave) end
-    redis.call('ZREM', DEAD, id)
-    redis.call('ZREM', ROOT .. 'jobs:' .. job.tenant, id)
+    forget(job)
     redis.call('UNLINK', job.key, ROOT .. 'log:' .. id, kids_of(id))
-    row('deadlines', id, false)
     forgotten[#forgotten + 1] = id
   end
 end

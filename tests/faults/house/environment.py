@@ -42,6 +42,7 @@ def settings(folder: Path, storage: Path, redis_url: str, ffmpeg: Path | None) -
         "GATEWAY_HOST": "127.0.0.1",
         "GATEWAY_KEY": KEY,
         "GATEWAY_HEARTBEAT_S": 1.0,
+        "GATEWAY_RATE_REQUESTS": 0,
         "LOGGING_FORMAT": "json",
     }
     for stage in STAGES:

@@ -34,6 +34,7 @@ async def gateways(tmp_path: Path, redis_url: str) -> AsyncIterator[list[Gateway
         "redis.partitions": 1,
         "gateway.key": KEY,
         "gateway.port": 0,
+        "gateway.rate_requests": 0,
         "storage.min_free_bytes": 0,
         "kernel.window": 1000,
     }

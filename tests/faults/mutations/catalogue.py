@@ -10,6 +10,7 @@ from tests.faults.mutations.guards import (
     reaper,
     storage,
     taking,
+    tenants,
     upkeep,
 )
 from tests.faults.mutations.mutation import Mutation
@@ -23,6 +24,7 @@ AREAS: dict[str, tuple[Mutation, ...]] = {
     "The Python worker": clients.MUTATIONS,
     "Publishing": storage.MUTATIONS,
     "Watching": gateway.MUTATIONS,
+    "Watching many": tenants.MUTATIONS,
     "The client": client.MUTATIONS,
     "The Rust half": native.MUTATIONS,
 }

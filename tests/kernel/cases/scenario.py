@@ -173,6 +173,7 @@ class Scenario:
                 await self._submit(name, "nobody")
             await again(lambda: self._keeper.set_limit("t", 3))
         await again(lambda: self._submitter.cancel("j00-y", "ann"))
+        await again(lambda: self._submitter.delete("j00-fails"))
         await again(lambda: self._keeper.turn("t"))
         await again(lambda: self._consumers.drop("00", self._keys.inbox("a", "cpu", "normal")))
 

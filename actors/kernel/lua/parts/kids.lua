@@ -3,8 +3,9 @@
 --   open         rows that are open: written where a row opens or closes, with it
 --   sum          percent of all children added up; an ended child counts 100
 --   base, reach  percent of the parent when it began to wait, and when all children will have ended
+--
+-- The parent's hash counts the rows that closed, by their end: kids_completed, kids_failed, kids_cancelled, kids_expired.
 
-local AWAITED = '{"code":"CHILDREN_AWAITED","message":"Its parts are being worked on."}'
 local ENDINGS = 50
 local PAGE = 500
 local PAGES = 20
@@ -12,6 +13,19 @@ local PAGES = 20
 local function kids_of(id) return ROOT .. 'kids:' .. id end
 
 local credit
+
+-- Why a parent waits: `open` of its children have not ended.
+local function parts_awaited(open)
+  return '{"code":"CHILDREN_AWAITED","message":"' .. text_of[open] .. (open == 1 and ' of its parts is' or ' of its parts are')
+    .. ' still being worked on."}'
+end
+
+-- Says so anew while it waits.
+local function tell_open(parent, open)
+  if parent.state ~= 'waiting' or open <= 0 then return end
+  parent.reason = parts_awaited(open)
+  redis.call('HSET', parent.key, 'reason', parent.reason)
+end
 
 -- The parent's percent follows its children while it waits; watchers hear of every half percent.
 function raise(parent, delta)
@@ -51,6 +65,8 @@ function child_ended(child, state)
   if not parent or TERMINAL[parent.state] then return end
   redis.call('HSET', key, number, state .. ' ' .. child.fence)
   local open = redis.call('HINCRBY', key, 'open', -1)
+  redis.call('HINCRBY', parent.key, 'kids_' .. state, 1)
+  tell_open(parent, open)
   raise(parent, 100 - child.percent)
   if parent.on_child_failure == 'fail' and (state == 'failed' or state == 'expired') and parent.doomed == '' then
     parent.doomed = child.id

@@ -22,6 +22,7 @@ local function begin_again(job, deadline, from_first, pinned)
 end
 
 -- A parent that ended while it waited waits again: rows of children without success become `again`, and count as open.
+-- Returns how many that are.
 local function reopen(parent)
   local key = kids_of(parent.id)
   local rows, open, changes = redis.call('HGETALL', key), 0, { 'revived', 0 }
@@ -38,13 +39,14 @@ local function reopen(parent)
     redis.call('HSET', key, unpack(changes, index, math.min(index + 999, #changes)))
   end
   redis.call('HSET', key, 'open', open)
+  redis.call('HDEL', parent.key, 'kids_failed', 'kids_cancelled', 'kids_expired')
+  return open
 end
 
 -- A job that ended while it waited for children waits again; the children come after.
 local function wait_again(job, deadline)
   begin_again(job, deadline, false, '')
-  job.state, job.inbox, job.reason = 'waiting', '', AWAITED
-  reopen(job)
+  job.state, job.inbox, job.reason = 'waiting', '', parts_awaited(reopen(job))
   write(job)
 end
 
@@ -70,7 +72,10 @@ end
 local function reopen_row(child, parent, pinned)
   local key = kids_of(parent.id)
   local known = redis.call('HGET', key, string.match(child.id, '%d+$'))
-  if known ~= 'open' and known ~= 'again' then redis.call('HINCRBY', key, 'open', 1) end
+  if known ~= 'open' and known ~= 'again' then
+    redis.call('HINCRBY', parent.key, 'kids_' .. child.state, -1)
+    tell_open(parent, redis.call('HINCRBY', key, 'open', 1))
+  end
   replay_child(child, parent, known == 'open' and child.percent or 100, pinned)
 end
 

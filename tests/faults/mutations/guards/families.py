@@ -4,6 +4,7 @@ from tests.faults.mutations.guards.places import CASES, KERNEL, LUA, PARTS, vect
 from tests.faults.mutations.mutation import Mutation
 
 KIDS = f"{PARTS}/kids.lua"
+DELETE = f"{LUA}/delete.lua"
 
 MUTATIONS = (
     Mutation(
@@ -109,5 +110,45 @@ MUTATIONS = (
         old="  if waited(child) then",
         new="  if false then",
         tests=(f"{CASES}/test_children.py::test_a_child_that_waited_for_children_of_its_own_waits_again",),
+    ),
+    Mutation(
+        name="delete-spares-the-living",
+        guard="a job that has not ended is not deleted",
+        file=DELETE,
+        old="if not TERMINAL[job.state] then return { 'UNFINISHED', job.state } end\n",
+        new="",
+        tests=(f"{KERNEL}/test_delete.py::test_a_job_that_has_not_ended_stays",),
+    ),
+    Mutation(
+        name="delete-ends-open-children",
+        guard="children that had not been ended with their parent end before they are deleted",
+        file=DELETE,
+        old="    if child and not TERMINAL[child.state] then finish_unwanted(child) end\n",
+        new="",
+        tests=(f"{KERNEL}/test_delete.py::test_its_children_go_with_it",),
+    ),
+    Mutation(
+        name="delete-hides-at-once",
+        guard="a job whose deletion takes several calls is hidden from the first one on",
+        file=DELETE,
+        old="if not done then hide(job) end\n",
+        new="",
+        tests=(f"{KERNEL}/test_delete.py::test_between_two_calls_it_is_hidden_and_cannot_begin_again",),
+    ),
+    Mutation(
+        name="deleted-begins-never-again",
+        guard="a job that is being deleted is not replayed",
+        file=f"{LUA}/replay.lua",
+        old=" or redis.call('HEXISTS', job.key, 'deleted') == 1",
+        new="",
+        tests=(f"{KERNEL}/test_delete.py::test_between_two_calls_it_is_hidden_and_cannot_begin_again",),
+    ),
+    Mutation(
+        name="retried-child-is-uncounted",
+        guard="a child that begins again is not counted among those that ended",
+        file=f"{PARTS}/replay.lua",
+        old="    redis.call('HINCRBY', parent.key, 'kids_' .. child.state, -1)\n",
+        new="",
+        tests=(f"{KERNEL}/test_children.py::test_a_parent_counts_how_its_children_ended",),
     ),
 )

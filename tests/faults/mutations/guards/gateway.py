@@ -27,8 +27,8 @@ MUTATIONS = (
         name="pump-goes-forward",
         guard="the pump hands no entry on that lies before its place",
         file=TAIL,
-        old="            if not _follows(identity, place.feed):\n                continue\n",
-        new="",
+        old="            if (here := place_of(identity)) <= passed:\n                continue\n",
+        new="            here = place_of(identity)\n",
         tests=(f"{TESTS}/test_faults.py::test_what_was_read_before_a_hole_was_found_is_not_handed_on",),
     ),
     Mutation(
@@ -52,8 +52,8 @@ MUTATIONS = (
         name="ring-knows-the-epoch",
         guard="memory continues no cursor of another feed",
         file=RING,
-        old=" and event.epoch == epoch",
-        new="",
+        old="if event.entry == entry and event.epoch == epoch:\n                return event, tuple(events)",
+        new="if event.entry == entry:\n                return event, tuple(events)",
         tests=(f"{TESTS}/test_ring_and_hub.py::test_the_ring_continues_a_cursor_it_holds",),
     ),
     Mutation(
@@ -92,8 +92,8 @@ MUTATIONS = (
         name="slow-socket-holds",
         guard="nothing is written to a socket that takes nothing",
         file="gateway/streams/connection.py",
-        old="            self.watch.hold()\n",
-        new="",
+        old="                subscription.watch.hold()\n",
+        new="                pass\n",
         tests=(f"{TESTS}/test_process.py::test_a_slow_reader_gets_every_durable_event_and_the_newest_progress",),
     ),
     Mutation(
@@ -132,16 +132,14 @@ MUTATIONS = (
         name="register-before-reading",
         guard="nothing falls between the snapshot and the tail",
         file="gateway/streams/sse.py",
-        old="    context.hub.watch(job_topic(job), stream)\n"
-        "    context.streams.add(stream)\n"
+        old="    context.hub.watch(channel.topic, subscription)\n"
+        "    context.streams.add(connection)\n"
         "    try:\n"
-        "        session = _Session(context, principal, stream)\n"
-        "        opening = await session.open(cursor)\n",
-        new="    context.streams.add(stream)\n"
+        "        opening = await channel.open(cursor)\n",
+        new="    context.streams.add(connection)\n"
         "    try:\n"
-        "        session = _Session(context, principal, stream)\n"
-        "        opening = await session.open(cursor)\n"
-        "        context.hub.watch(job_topic(job), stream)\n",
+        "        opening = await channel.open(cursor)\n"
+        "        context.hub.watch(channel.topic, subscription)\n",
         tests=(
             f"{TESTS}/test_snapshot_then_tail.py::test_an_event_around_the_snapshot_is_delivered_exactly_once[after]",
         ),

@@ -110,4 +110,28 @@ MUTATIONS = (
         new="            if True:",
         tests=("tests/actors/test_collector.py::test_a_result_that_a_power_failure_undid_goes",),
     ),
+    Mutation(
+        name="deleted-is-swept-later-again",
+        guard="what a late worker publishes of a deleted job is deleted as well",
+        file="actors/reaper/sweeps.py",
+        old=" if await self._remove(job)]",
+        new="]",
+        tests=("tests/actors/test_sweeps.py::test_what_a_late_worker_publishes_is_swept_as_well",),
+    ),
+    Mutation(
+        name="sweep-is-owed-until-done",
+        guard="files of a deleted job are owed until they are gone, whatever the storage says",
+        file="actors/reaper/sweeps.py",
+        old="            if await self._remove(job):\n",
+        new="            if [await self._remove(job)]:\n",
+        tests=("tests/actors/test_sweeps.py::test_storage_that_fails_only_delays",),
+    ),
+    Mutation(
+        name="deleted-counts-as-deleted",
+        guard="a manifest of a deleted job is served to nobody",
+        file="gateway/downloads/outputs.py",
+        old="patience_s=PATIENCE_S) is not None:",
+        new="patience_s=PATIENCE_S) is False:",
+        tests=("tests/gateway/test_retry_and_delete.py::test_a_deleted_job_is_gone_for_every_reader[completed]",),
+    ),
 )

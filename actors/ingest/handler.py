@@ -1,14 +1,15 @@
-"""ingest: decides whether a submission can be worked on, and how its percent is divided."""
+"""The stage ingest: decides whether a submission can be worked on, and how its percent is divided."""
 
 from urllib.parse import urlsplit
 
 from actors.egress import EgressPolicy, EgressRefused
-from actors.kernel import Next, Task
+from actors.ingest.batch import ingest_batch
+from actors.kernel import Next, Result, Task
 from actors.media.errors import MediaError
 from actors.media.reading import read_spec
 from actors.media.spans import overall, spans_for
 from actors.media.spec import check_spec
-from actors.media.task import FetchInput, JobSpec, Progress, encode, upload_id
+from actors.media.task import BATCH, FetchInput, JobSpec, Progress, encode, upload_id
 from actors.storage import Storage
 from actors.storage.keys import upload_folder
 from actors.storage.uploads import read_upload
@@ -23,7 +24,10 @@ class Ingest:
         self._storage = storage
         self._egress = egress
 
-    async def handle(self, task: Task) -> Next:
+    async def handle(self, task: Task) -> Result:
+        return await ingest_batch(task) if task.kind == BATCH else await self._ingest(task)
+
+    async def _ingest(self, task: Task) -> Next:
         spec = read_spec(task.spec)
         problems = check_spec(spec)
         if problems:

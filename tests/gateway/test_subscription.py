@@ -1,0 +1,105 @@
+"""What one subscription writes to its connection, and when the connection is taken for slow."""
+
+import asyncio
+from typing import Any, cast
+
+from gateway.streams.channel import Channel
+from gateway.streams.connection import Bounds, Connection
+from gateway.streams.subscription import Subscription
+from gateway.streams.watch import JobWatch
+from gateway.streams.wire import SSE
+from tests.gateway.events import event
+
+
+class FullSocket:
+    """A transport whose peer reads nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.unsent = 0
+        self.aborted = False
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def write(self, data: bytes) -> None:
+        self.unsent += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Following:
+    """A channel that is never asked to read."""
+
+    ended = False
+    topic = "j00-a"
+    partition = "00"
+
+    def __init__(self) -> None:
+        self.watch = JobWatch()
+
+
+def subscribed() -> tuple[Subscription, FullSocket]:
+    socket = FullSocket()
+    connection = Connection(SSE, Bounds(), lambda: None, life_s=60, heartbeat_s=15)
+    connection.attach(cast(asyncio.Transport, socket))
+    subscription = Subscription("", cast(Channel, Following()), connection)
+    connection.subscriptions[""] = subscription
+    subscription.open()
+    return subscription, socket
+
+
+def large(rev: int) -> Any:
+    return event(rev, data=b'{"text":"' + b"x" * 4000 + b'"}')
+
+
+async def test_what_was_missed_is_written_in_one_piece_however_large_it_is() -> None:
+    subscription, socket = subscribed()
+    subscription.show([large(rev) for rev in range(1, 201)])
+    assert socket.unsent > 2 * Bounds().hard_bytes
+    assert not subscription.connection.slow
+    assert subscription.connection.behind
+
+
+async def test_behind_nothing_is_written_and_everything_comes_once_it_has_drained() -> None:
+    subscription, socket = subscribed()
+    subscription.show([large(rev) for rev in range(1, 21)])
+    cast(JobWatch, subscription.watch).show(20, 0.0, 0, None)
+    before = socket.unsent
+    for rev in range(21, 31):
+        subscription.event(large(rev))
+    assert socket.unsent == before
+    subscription.connection.look(asyncio.get_running_loop().time())
+    assert socket.unsent == before, "it has not drained"
+    socket.unsent = 0
+    subscription.connection.look(asyncio.get_running_loop().time())
+    assert socket.unsent > 10 * 4000
+    assert not socket.aborted
+
+
+async def test_more_than_the_bound_beside_what_is_unsent_is_given_up() -> None:
+    subscription, socket = subscribed()
+    connection = subscription.connection
+    connection.send(b"x" * 100_000)
+    connection.send(b"x" * 100_000)
+    assert not socket.aborted
+    connection.send(b"x" * 100_000)
+    assert socket.aborted
+    assert connection.slow
+
+
+async def test_a_socket_that_takes_nothing_is_given_up_after_a_while() -> None:
+    subscription, socket = subscribed()
+    connection, now_s = subscription.connection, asyncio.get_running_loop().time()
+    connection.send(b"x" * 100_000)
+    connection.look(now_s + 14.0)
+    socket.unsent -= 1
+    connection.look(now_s + 14.5)
+    connection.look(now_s + 29.0)
+    assert not socket.aborted, "it has taken something meanwhile"
+    connection.look(now_s + 30.0)
+    assert socket.aborted
+    assert connection.slow
