@@ -29,8 +29,6 @@ def open_from_ring(cursor: Cursor, ring: Ring, watch: JobWatch, job: str, tenant
     if last.terminal:
         return None
     watch.show(last.rev, 0.0, 0, last.end_state)
-    if seen.terminal and not rest:
-        return NothingNew()
     pulse = ring.pulse(job)
     return Opening([*rest, *(watch.resume(pulse) if pulse is not None else ())], "ring")
 

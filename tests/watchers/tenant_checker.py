@@ -4,8 +4,8 @@ The order is that of the feed: ids rise. A snapshot says how far each job is, wi
 on, a job's revisions are contiguous, and that first one follows what the snapshot can have included. Nothing follows a
 job's terminal event. Every job must be in the snapshots, so a test has at most a hundred.
 
-A snapshot is newer than its id. Whoever is cut off before its events have passed, and comes back with an id that is older
-than they are, is shown them although the snapshot had included them.
+A snapshot is newer than its id. Whoever is cut off before its events have passed, and comes back with an older id than
+theirs, is shown them although the snapshot had included them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
