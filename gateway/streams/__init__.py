@@ -9,5 +9,6 @@ A connection has one subscription (`sse`) or many (`websocket`, `ws_session`). W
 
 `hub`, `ring`, `watch`, `tenant_watch`, `held`, `opening`, `cursor`, `framing`, `wire` and `messages` are pure; `pump`,
 `tail`, the readers, `connection`, `sse` and `websocket` do the I/O. One blocking XREAD serves all partitions, on a
-Redis Cluster one each. `streams` knows all connections and has their clock; `timeline` answers with pages of JSON instead.
+Redis Cluster one each. `streams` knows all connections and has their clock; `timeline` answers with pages of JSON
+instead.
 """
