@@ -33,7 +33,7 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NothingNew:
-    """The client has seen the last event there will be."""
+    """The client has seen the last event there will be. The watch knows which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ def frame(event: str, data: bytes, identity: str | None = None) -> bytes:
 def prime(retry_ms: int, identity: str) -> bytes:
     """The beginning of a stream: when to come back, and a cursor for a client that is cut off before the first event.
 
-    An event with empty data is not dispatched, but it sets the client's cursor.
+    Without a line of data nothing is dispatched, and the cursor is set all the same; an empty line of data would be a
+    `message` with the text "".
     """
-    return f"retry: {retry_ms}\nid: {identity}\ndata:\n\n".encode()
+    return f"retry: {retry_ms}\nid: {identity}\n\n".encode()
 
 
 def chunk(data: bytes) -> bytes:

@@ -43,6 +43,7 @@ def open_from_reading(
         rest = events_after(cursor, reading.epoch, reading.log, view.rev)
         if rest is not None:
             if not rest and view.terminal:
+                watch.show(view.rev, view.percent, view.updated_at_ms, end_state_of(view))
                 return NothingNew()
             return Opening(continuation(view, rest, watch), "log")
     return Opening(snapshot("resync", view, reading, watch, retention_s), "resync")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, Event, Pulse
+from gateway.streams.held import Held
 
-HELD_EVENTS = 256
-"""Events that one watcher may have waiting. They are shared with the ring; what overflows is read again."""
 HELD_PULSES = 256
 """Jobs whose newest progress one watcher may have waiting; of others it shows the next."""
 
@@ -49,7 +48,7 @@ class TenantWatch:
         """A job about which `wants` must be able to answer before anything else is shown. Cleared by `release`."""
         self._wants = wants
         self._marks: dict[str, Mark] = {}
-        self._held: list[Event] = []
+        self._held = Held()
         self._pulses: dict[str, Pulse] = {}
 
     def hold(self) -> None:
@@ -85,11 +84,8 @@ class TenantWatch:
         if self.must_read:
             return ()
         if self.holding:
-            if len(self._held) < HELD_EVENTS:
-                self._held.append(event)
-                self._overtake(event)
-            else:
-                self.must_read = True
+            self.must_read = not self._held.add(event)
+            self._overtake(event)
             return ()
         return self._next(event)
 
@@ -107,9 +103,8 @@ class TenantWatch:
         """Stops holding. Returns what was kept back and is still news; look at `must_read` afterwards."""
         self.holding = False
         self.unknown = None
-        held, self._held = self._held, []
         shown: list[Event | Pulse] = []
-        for event in held:
+        for event in self._held.take():
             # A job that is not known has begun to hold again.
             shown.extend(self.event(event))
         if not self.holding:
@@ -128,7 +123,7 @@ class TenantWatch:
         if wanted is None:
             self.unknown = event.job
             self.holding = True
-            self._held.append(event)
+            self.must_read = not self._held.add(event)
             return ()
         self.epoch, self.entry = event.epoch, event.entry
         self._overtake(event)

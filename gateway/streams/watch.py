@@ -8,9 +8,7 @@ where that is not possible the watch says that the job must be read again, and n
 from collections.abc import Sequence
 
 from gateway.streams.events import Event, Pulse
-
-HELD_EVENTS = 256
-"""Events that one watcher may have waiting. They are shared with the ring; what overflows is read again."""
+from gateway.streams.held import Held
 
 
 class JobWatch:
@@ -34,7 +32,7 @@ class JobWatch:
         self.lost = False
         """The pump cannot prove that its tail is whole, so the client is told. Cleared by `begin_reading`."""
         self.holding = True
-        self._held: list[Event] = []
+        self._held = Held()
         self._pulse: Pulse | None = None
 
     def hold(self) -> None:
@@ -77,10 +75,7 @@ class JobWatch:
         if self.ended or self.must_read:
             return ()
         if self.holding:
-            if len(self._held) < HELD_EVENTS:
-                self._held.append(event)
-            else:
-                self.must_read = True
+            self.must_read = not self._held.add(event)
             return ()
         return self._next(event)
 
@@ -97,9 +92,8 @@ class JobWatch:
     def release(self) -> Sequence[Event | Pulse]:
         """Stops holding. Returns what was kept back and is still news; look at `must_read` afterwards."""
         self.holding = False
-        held, self._held = self._held, []
         shown: list[Event | Pulse] = []
-        for event in held:
+        for event in self._held.take():
             if not self.ended and not self.must_read:
                 shown.extend(self._next(event))
         return [*shown, *self._waiting_progress()]

@@ -1,25 +1,11 @@
 """The page of guarantees names tests that exist, and every one of the cases."""
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.deploy.named_tests import NAMED, ROOT, functions_of, missing_of
+
 PAGE = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
-NAMED = re.compile(r"`((?:tests|native)/[\w/-]+\.(?:py|rs))::(\w+)`")
 CASES = 39
-
-
-@cache
-def _functions(path: str) -> frozenset[str]:
-    """The tests of a file, read and not imported."""
-    source = (ROOT / path).read_text("utf-8")
-    if path.endswith(".rs"):
-        return frozenset(re.findall(r"#\[test\]\s+fn (\w+)", source))
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    names = (node.name for node in ast.parse(source).body if isinstance(node, kinds))
-    return frozenset(name for name in names if name.startswith("test_"))
 
 
 def _rows() -> dict[int, str]:
@@ -29,8 +15,7 @@ def _rows() -> dict[int, str]:
 
 
 def test_every_named_test_exists() -> None:
-    named = NAMED.findall(PAGE)
-    assert [f"{path}::{name}" for path, name in named if name not in _functions(path)] == []
+    assert missing_of(PAGE) == []
 
 
 def test_every_case_is_told_with_a_test() -> None:
@@ -44,7 +29,7 @@ def test_every_test_that_is_named_after_a_case_is_told_with_it() -> None:
     untold = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         relative = path.relative_to(ROOT).as_posix()
-        for name in sorted(_functions(relative)):
+        for name in sorted(functions_of(relative)):
             case = re.match(r"test_case_(\d\d)_", name)
             if case and f"`{relative}::{name}`" not in rows[int(case[1])]:
                 untold.append(f"{relative}::{name}")

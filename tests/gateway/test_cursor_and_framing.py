@@ -56,7 +56,7 @@ def test_a_hole_is_found_although_the_log_reaches_far_enough() -> None:
 def test_frames() -> None:
     assert frame("end", b"{}") == b"event: end\ndata: {}\n\n"
     assert frame("job.stage", b"{}", "e.1-0") == b"id: e.1-0\nevent: job.stage\ndata: {}\n\n"
-    assert prime(1234, "e.0-0") == b"retry: 1234\nid: e.0-0\ndata:\n\n"
+    assert prime(1234, "e.0-0") == b"retry: 1234\nid: e.0-0\n\n"
     assert chunk(b"abc") == b"3\r\nabc\r\n"
     assert chunk(b"x" * 300).startswith(b"12c\r\n")
 

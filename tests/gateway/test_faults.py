@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from gateway.streams.hub import Hub, job_topic
 from gateway.streams.pump import Pump
 from gateway.streams.ring import Ring
 from tests.gateway.conftest import OpenStream, StartGateway, client_of
+from tests.gateway.pausing import paused
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.test_ring_and_hub import Listener
@@ -86,7 +85,7 @@ async def test_a_feed_that_cannot_be_continued_is_told(
     grant = await worker.take("ingest")
     await stream.until("job.started")
     pump = gateway.context.pump
-    async with _paused(gateway, monkeypatch):
+    async with paused(gateway, monkeypatch):
         await worker.next(grant, "fetch")
         fetch = await worker.take("fetch")
         await break_(redis_client, worker)
@@ -110,7 +109,7 @@ async def test_what_was_read_before_a_hole_was_found_is_not_handed_on(
     await worker.submit()
     pump = gateway.context.pump
     await eventually(lambda: pump.events == 1)
-    async with _paused(gateway, monkeypatch):
+    async with paused(gateway, monkeypatch):
         await _trim(redis_client, worker)
         await worker.submit()
     await eventually(lambda: pump.holes == 1)
@@ -206,7 +205,7 @@ async def test_an_older_redis_comes_back(
     await worker.next(grant, "fetch")
     await stream.until("job.stage")
     seen = stream.cursor
-    async with _paused(gateway, monkeypatch):
+    async with paused(gateway, monkeypatch):
         await own_redis_client.flushall()
         for name, value in saved.items():
             await own_redis_client.restore(name, 0, value or b"")
@@ -241,21 +240,3 @@ async def test_a_pump_that_fails_goes_on_and_its_watchers_read_again(
     await stream.rest()
     assert stream.events()[-2:] == ["job.completed", "end"]
     assert gateway.context.pump.restarts == 1
-
-
-@asynccontextmanager
-async def _paused(gateway: GatewayService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Keeps the pump from reading, as a process that is suspended would be."""
-    (tail,) = gateway.context.pump.tails
-    original, waiting, resume = tail._round, asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        waiting.set()
-        await resume.wait()
-        await original()
-
-    monkeypatch.setattr(tail, "_round", wait)
-    await waiting.wait()
-    yield
-    monkeypatch.setattr(tail, "_round", original)
-    resume.set()

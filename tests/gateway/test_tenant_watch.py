@@ -1,6 +1,7 @@
 """What a watcher of a tenant is shown, and in which order."""
 
-from gateway.streams.tenant_watch import HELD_EVENTS, HELD_PULSES, Mark, TenantWatch
+from gateway.streams.held import HELD_EVENTS
+from gateway.streams.tenant_watch import HELD_PULSES, Mark, TenantWatch
 from tests.gateway.events import event, pulse
 
 

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from gateway.streams.events import Event, Pulse
-from gateway.streams.watch import HELD_EVENTS, JobWatch
+from gateway.streams.held import HELD_BYTES, HELD_EVENTS
+from gateway.streams.watch import JobWatch
 from tests.gateway.events import event, pulse
 
 
@@ -58,6 +59,17 @@ def test_too_much_to_hold_means_reading_again() -> None:
     for rev in range(1, HELD_EVENTS + 2):
         watch.event(event(rev))
     assert watch.must_read
+
+
+def test_a_few_large_events_are_too_much_to_hold_as_well() -> None:
+    watch = JobWatch()
+    large = b'"' + b"x" * 40_000 + b'"'
+    for rev in range(1, HELD_BYTES // len(large) + 1):
+        watch.event(event(rev, data=large))
+        assert not watch.must_read
+    watch.event(event(9, data=large))
+    assert watch.must_read
+    assert list(watch.release()) == [], "nothing is shown in part"
 
 
 def test_a_lost_tail_is_told_even_while_reading() -> None:

@@ -38,7 +38,8 @@ async def test_a_job_is_followed_from_its_snapshot_to_its_end(
     # The id is free again, and a job that has ended ends at once.
     assert (await client.subscribe("a", f"job:{job}"))["snapshot"]["data"]["state"] == "completed"
     assert (await client.until("ev"))["event"]["type"] == "job.completed"
-    assert (await client.next())["op"] == "end"
+    end = await client.next()
+    assert (end["op"], end["job"], end["state"]) == ("end", job, "completed")
 
 
 async def test_resume_continues_behind_the_last_event(
@@ -61,9 +62,11 @@ async def test_resume_continues_behind_the_last_event(
     assert answer["snapshot"]["type"] == "resync"
 
 
+@pytest.mark.parametrize("ring_events", [4096, 0], ids=["memory", "log"])
 async def test_a_client_that_has_seen_the_end_is_told_that_there_is_nothing_more(
-    gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket
+    start_gateway: StartGateway, worker: ScriptedWorker, open_socket: OpenSocket, ring_events: int
 ) -> None:
+    gateway = await start_gateway(gateway__ring_events=ring_events)
     job = await worker.submit()
     client: WsClient = await open_socket(gateway)
     await client.subscribe("a", f"job:{job}")
@@ -72,7 +75,8 @@ async def test_a_client_that_has_seen_the_end_is_told_that_there_is_nothing_more
     await client.until("end")
     answer = await client.subscribe("a", f"job:{job}", since=last["id"])
     assert (answer["recovered"], answer["snapshot"]) == (True, None)
-    assert (await client.next())["op"] == "end"
+    end = await client.next()
+    assert (end["op"], end["job"], end["state"]) == ("end", job, "completed")
 
 
 async def test_many_topics_share_a_connection_and_unsub_ends_one(

@@ -75,10 +75,18 @@ MUTATIONS = (
     Mutation(
         name="conflation-bound",
         guard="a watcher that is behind costs a bounded number of events",
-        file=WATCH,
-        old="            if len(self._held) < HELD_EVENTS:\n",
-        new="            if True:\n",
+        file="gateway/streams/held.py",
+        old="len(self._events) >= HELD_EVENTS or ",
+        new="",
         tests=(f"{TESTS}/test_watch.py::test_too_much_to_hold_means_reading_again",),
+    ),
+    Mutation(
+        name="held-size",
+        guard="a watcher that is behind costs a bounded memory",
+        file="gateway/streams/held.py",
+        old=" or self._size_bytes > HELD_BYTES",
+        new="",
+        tests=(f"{TESTS}/test_watch.py::test_a_few_large_events_are_too_much_to_hold_as_well",),
     ),
     Mutation(
         name="slow-socket-holds",
