@@ -9,6 +9,7 @@ and nothing else; only then may a client be told to stop.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tests.watchers.frames import Frame
@@ -32,6 +33,10 @@ class Allowed:
     def undone(self, entry_ms: int) -> bool:
         """Whether an event of this time may be lost."""
         return self.undone_ms is not None and self.undone_ms[0] <= entry_ms <= self.undone_ms[1]
+
+    def undone_report(self, at: str | None) -> bool:
+        """Whether progress that was reported then may be lost: who comes back and has lost no event is not told."""
+        return self.undone_ms is not None and at is not None and self.undone(milliseconds_of(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,10 @@ class _Reading:
         self._allowed = allowed
         self._rev: int | None = None
         self._percent = -1.0
+        self._percent_at: str | None = None
+        """When that was reported; None: it is a snapshot's."""
+        self._came_back = False
+        """The client has, since progress was shown."""
         self._place: tuple[str, int, int] | None = None
         self._cursor: str | None = None
         self._shown: dict[int, tuple[str, int, int]] = {}
@@ -137,6 +146,7 @@ class _Reading:
         if item.answer == "stream":
             self._awaits = "prime" if item.primed else self._beginning()
         self._sent_away = False
+        self._came_back = True
 
     def _frame(self, frame: Frame) -> None:
         awaits, self._awaits = self._awaits, None
@@ -203,7 +213,7 @@ class _Reading:
     def _tell(self, frame: Frame, data: dict[str, Any]) -> None:
         rev = data["rev"]
         if frame.event == "job.progress":
-            self._progress(frame, rev, data["data"]["progress"]["percent"])
+            self._progress(frame, rev, data["data"]["progress"]["percent"], data["at"])
             return
         whole, self._whole_state = self._whole_state, None
         if frame.event == "resync" and self._allowed.undone(self._shown_ms):
@@ -216,16 +226,16 @@ class _Reading:
         else:
             self._event(frame, rev, whole)
 
-    def _progress(self, frame: Frame, rev: int, percent: float) -> None:
+    def _progress(self, frame: Frame, rev: int, percent: float, at: str) -> None:
         if self._state is not None:
             self._say("after-end", "progress after the terminal event")
         if frame.id is not None:
             self._say("progress", f"progress has the id {frame.id}")
         if rev != self._rev:
             self._say("progress", f"progress of revision {rev} after {self._rev}")
-        if percent < self._percent:
+        if percent < self._percent and not (self._came_back and self._allowed.undone_report(self._percent_at)):
             self._say("percent", f"percent fell from {self._percent:g} to {percent:g}")
-        self._percent = percent
+        self._percent, self._percent_at, self._came_back = percent, at, False
 
     def _begin(self, frame: Frame, rev: int, job: dict[str, Any]) -> None:
         if frame.event == "resync" and not self._allowed.resync:
@@ -233,7 +243,7 @@ class _Reading:
         percent = job["progress"]["percent"]
         if self._allowed.undone_ms is None and (rev < (self._rev or 0) or percent < self._percent):
             self._say("undone", f"{frame.event} at {rev}, {percent:g} % after {self._rev}, {self._percent:g} %")
-        self._rev, self._percent = rev, percent
+        self._rev, self._percent, self._percent_at = rev, percent, None
         self._whole_state = job["state"]
         self._place = None
         self._shown = {rev: event for rev, event in self._shown.items() if not self._allowed.undone(event[1])}
@@ -268,3 +278,8 @@ class _Reading:
         self._place = place
         self._cursor = identity
         return True
+
+
+def milliseconds_of(text: str) -> int:
+    """Of a time as the gateway writes it."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -10,10 +10,9 @@ theirs, is shown them although the snapshot had included them.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from tests.watchers.checker import ID, TERMINAL, WHOLE, Allowed, Kept, Wrong
+from tests.watchers.checker import ID, TERMINAL, WHOLE, Allowed, Kept, Wrong, milliseconds_of
 from tests.watchers.frames import Frame
 from tests.watchers.story import Connected, Left, Story
 
@@ -24,6 +23,10 @@ class _Job:
 
     rev: int | None = None
     percent: float = -1.0
+    percent_at: str | None = None
+    """When that was reported."""
+    came_back: bool = False
+    """The client has, since its progress was shown."""
     updated_ms: int = 0
     state: str | None = None
     """The terminal one."""
@@ -67,6 +70,7 @@ class _Reading:
                 self._say("cursor", "", f"{item}; its cursor is {self._cursor}")
             self._awaits = "prime" if item.primed else self._beginning()
             for known in self._jobs.values():
+                known.came_back = True
                 known.again = known.rev is None and self._place is not None and known.updated_ms >= self._place[1]
         elif isinstance(item, Left):
             self._left = True
@@ -121,7 +125,7 @@ class _Reading:
             went_back = percent < known.percent or (known.state is not None and state != known.state)
             if went_back and self._allowed.undone_ms is None:
                 self._say("undone", job, f"{percent:g} %, {document['state']} after {known}")
-            self._jobs[job] = _Job(None, percent, milliseconds_of(document["updated_at"]), state)
+            self._jobs[job] = _Job(percent=percent, updated_ms=milliseconds_of(document["updated_at"]), state=state)
         self._shown = {key: event for key, event in self._shown.items() if not self._allowed.undone(event[1])}
         self._place = None
         if frame.id is not None and frame.id.endswith(".0-0"):
@@ -137,9 +141,9 @@ class _Reading:
             percent = data["data"]["progress"]["percent"]
             if frame.id is not None or (known.rev is not None and rev != known.rev):
                 self._say("progress", job, f"progress of revision {rev}, id {frame.id}, after {known.rev}")
-            if percent < known.percent:
+            if percent < known.percent and not (known.came_back and self._allowed.undone_report(known.percent_at)):
                 self._say("percent", job, f"percent fell from {known.percent:g} to {percent:g}")
-            known.percent = percent
+            known.percent, known.percent_at, known.came_back = percent, data["at"], False
             return
         if self._moves(job, frame.id) and self._place is not None:
             self._shown[(job, rev)] = (frame.event, *self._place[1:])
@@ -172,7 +176,3 @@ class _Reading:
         self._place = place
         self._cursor = identity
         return True
-
-
-def milliseconds_of(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -125,6 +125,18 @@ def test_an_end_may_be_undone_like_anything_else() -> None:
     assert "after-end" in {wrong.rule for wrong in judge(taken_back, KEPT, Allowed(resync=True))}
 
 
+def test_progress_may_be_undone_without_an_event_and_then_nobody_can_tell() -> None:
+    at = "1970-01-01T00:00:01.003Z"
+    back = [Connected("e1.1002-0", "stream"), prime("e1.1002-0"), progress(2, 7.0), *GOOD.items[9:]]
+    assert judge(story(*GOOD.items[:5], progress(2, 10.0, at=at), *back), KEPT, LOSSY) == []
+    for changed, allowed in (
+        (story(*GOOD.items[:5], progress(2, 10.0, at=at), progress(2, 7.0), *GOOD.items[9:]), LOSSY),
+        (story(*GOOD.items[:5], progress(2, 10.0, at="1970-01-01T00:00:01.002Z"), *back), LOSSY),
+        (story(*GOOD.items[:5], progress(2, 10.0, at=at), *back), STRICT),
+    ):
+        assert {wrong.rule for wrong in judge(changed, KEPT, allowed)} == {"percent"}
+
+
 def test_who_left_with_an_end_that_was_undone_cannot_be_told() -> None:
     assert judge(GONE, KEPT, LOSSY) == []
     assert {wrong.rule for wrong in judge(GONE, KEPT, STRICT)} == {"kept"}

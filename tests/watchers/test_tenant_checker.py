@@ -47,7 +47,7 @@ def event(job: str, number: int, **changes: Any) -> Frame:
 
 def progress(job: str, rev: int, percent: float, identity: str | None = None) -> Frame:
     data = {"progress": {"percent": percent}}
-    fields = {"id": identity, "type": "job.progress", "job": job, "rev": rev, "at": "T", "data": data}
+    fields = {"id": identity, "type": "job.progress", "job": job, "rev": rev, "at": time(1), "data": data}
     return Frame("job.progress", identity, None, fields)
 
 
@@ -104,6 +104,14 @@ def test_a_true_story_is_no_fault() -> None:
     assert judge_tenant(Story("w1", "", between), (A, B), LOGS, STRICT) == []
     assert judge_tenant(RESYNCED, (A, B), LOGS, LOSSY) == []
     assert judge_tenant(Story("w1", "", [*GOOD.items[:5], Left()]), (A, B), LOGS, STRICT) == []
+
+
+def test_progress_may_be_undone_without_an_event_and_then_nobody_can_tell() -> None:
+    items = [*GOOD.items[:4], progress(A, 2, 20.0), Connected("e1.1003-0", "stream"), prime("e1.1003-0")]
+    changed = Story("w1", "", [*items, progress(A, 2, 9.0), *GOOD.items[8:10], *GOOD.items[11:]])
+    assert judge_tenant(changed, (A, B), LOGS, Allowed(undone_ms=(1, 2))) == []
+    for allowed in (STRICT, Allowed(undone_ms=(0, 0))):
+        assert {wrong.rule for wrong in judge_tenant(changed, (A, B), LOGS, allowed)} == {"percent"}
 
 
 Change = Callable[[list[Item]], object]
