@@ -6,7 +6,6 @@ import msgspec
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
-from actors.kernel import StoreUnavailable
 from gateway.http.context import Context
 from gateway.http.requests import LAST_EVENT_ID
 from gateway.streams.channel import Channel, NothingNew, Opening
@@ -92,11 +91,7 @@ class _Session:
         connection, subscription, wake = self._connection, self._subscription, self._wake
         while not (connection.gone or connection.leave_reason or self._channel.ended):
             if subscription.wants_reading and not connection.behind:
-                try:
-                    subscription.show(await self._channel.catch_up())
-                except StoreUnavailable:
-                    connection.leave("unavailable")
-                subscription.release()
+                await subscription.catch_up()
                 continue
             wake.clear()
             await wake.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from actors.kernel import StoreUnavailable
 from gateway.streams.channel import Channel
 from gateway.streams.events import Event, Pulse, Shown
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """Lives in the event loop; none of its methods waits."""
+    """Lives in the event loop; none of its methods waits but `catch_up`."""
 
     __slots__ = ("channel", "connection", "is_open", "name", "partition", "watch")
 
@@ -42,6 +43,17 @@ class Subscription:
     def wants_reading(self) -> bool:
         """Its session must find out what it has missed, or what it does not know."""
         return self.watch.must_read or self.watch.unknown is not None
+
+    async def catch_up(self) -> None:
+        """Shows what was missed, then what arrived meanwhile. Where it cannot be read, the client shall come back."""
+        try:
+            self.show(await self.channel.catch_up())
+        except StoreUnavailable:
+            # What arrived meanwhile does not continue what was shown: nothing more is, and the cursor stays before it.
+            self.watch.lose()
+            self.connection.leave("unavailable")
+            return
+        self.release()
 
     def open(self) -> None:
         """What arrived since the opening was read is shown from now on."""

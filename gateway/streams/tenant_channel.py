@@ -75,14 +75,15 @@ class TenantChannel:
             return None
         ring = self._context.hub.ring(self.partition)
         events = ring.of_tenant_since(self._tenant, place.epoch, place.entry, CATCH_UP_EVENTS + 1)
+        is_whole = True
         if events is None:
             page = await self._context.feed_reader.after(self._tenant, place, CATCH_UP_EVENTS + 1)
             if page is None:
                 return None
-            events = page.events
+            events, is_whole = page.events, page.whole
         if self._tag is not None:
             await self._context.tags.learn({event.job for event in events})
-        if len(events) > CATCH_UP_EVENTS:
+        if len(events) > CATCH_UP_EVENTS or not is_whole:
             # The rest is read when the socket has taken this.
             self.watch.must_read = True
         return self.watch.pass_by(events[:CATCH_UP_EVENTS])

@@ -187,12 +187,7 @@ class Session:
         if subscription.channel.ended:
             self._end(subscription)
         elif subscription.wants_reading and not self._connection.behind:
-            try:
-                subscription.show(await subscription.channel.catch_up())
-            except StoreUnavailable:
-                self._connection.leave("unavailable")
-                return
-            subscription.release()
+            await subscription.catch_up()
             # An end that was shown just now, or more to read, is for the next round.
             self._is_asked_again = True
 

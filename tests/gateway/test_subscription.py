@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any, cast
 
+from actors.kernel import StoreUnavailable
 from gateway.streams.channel import Channel
 from gateway.streams.connection import Bounds, Connection
 from gateway.streams.subscription import Subscription
+from gateway.streams.tenant_watch import TenantWatch
 from gateway.streams.watch import JobWatch
 from gateway.streams.wire import SSE
 from tests.gateway.events import event
@@ -103,3 +105,33 @@ async def test_a_socket_that_takes_nothing_is_given_up_after_a_while() -> None:
     connection.look(now_s + 30.0)
     assert socket.aborted
     assert connection.slow
+
+
+async def test_what_arrives_while_redis_is_away_is_not_shown_behind_a_gap() -> None:
+    """A tenant's events have no number that would show that some are missing."""
+    subscription, socket = subscribed()
+    connection = subscription.connection
+    watch = TenantWatch(lambda _job: True)
+
+    class Away(Following):
+        async def catch_up(self) -> list[Any]:
+            watch.begin_reading()
+            subscription.event(event(9))
+            raise StoreUnavailable("away")
+
+    channel = Away()
+    channel.watch = watch  # type: ignore[assignment]
+    subscription = Subscription("", cast(Channel, channel), connection)
+    connection.subscriptions[""] = subscription
+    watch.resume("e1", "1001-0")
+    subscription.open()
+    subscription.event(event(2))
+    shown = socket.unsent
+    assert shown
+    watch.must_read = True
+    await subscription.catch_up()
+    assert connection.leave_reason == "unavailable"
+    subscription.release()
+    subscription.event(event(10))
+    assert socket.unsent == shown
+    assert watch.entry == "1002-0"

@@ -151,6 +151,32 @@ async def test_the_feed_trimmed_past_a_cursor_is_a_resync_and_not_a_part(
     assert [one["state"] for one in resync.data["data"]["jobs"]] == ["cancelled"] * 4
 
 
+@pytest.mark.parametrize(("foreign", "goes_on_with"), [(3, "job.cancelled"), (6, "resync")])
+async def test_a_search_that_stops_early_is_not_taken_for_the_end(
+    start_gateway: StartGateway,
+    worker: ScriptedWorker,
+    open_stream: OpenStream,
+    monkeypatch: pytest.MonkeyPatch,
+    foreign: int,
+    goes_on_with: str,
+) -> None:
+    """Between two events of the tenant lie more of others than one search looks through."""
+    first = await start_gateway()
+    job = await worker.submit()
+    await eventually(lambda: first.context.pump.events == 1)
+    cursor = (await (await Followed(open_stream, first).open()).until("snapshot")).id
+    await worker.submit()
+    for number in range(foreign):
+        await worker.submit(tenant=f"another-{number}")
+    await worker.submitter.cancel(job, "test")
+    second = await start_gateway()
+    monkeypatch.setattr(feed_reader, "READ_COUNT", 2)
+    monkeypatch.setattr(feed_reader, "MOST_READS", 2)
+    stream = await Followed(open_stream, second).open(cursor)
+    await stream.until("job.queued")
+    assert (await stream.next()).event == goes_on_with
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_an_event_around_the_snapshot_is_shown_exactly_once(
     gateway: GatewayService,

@@ -75,6 +75,22 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_subscription.py::test_what_was_missed_is_written_in_one_piece_however_large_it_is",),
     ),
     Mutation(
+        name="unfinished-search",
+        guard="a search of the feed that stopped early is not taken for the end of the feed",
+        file=CHANNEL,
+        old="        if len(events) > CATCH_UP_EVENTS or not is_whole:\n",
+        new="        if len(events) > CATCH_UP_EVENTS:\n",
+        tests=(f"{TENANT}::test_a_search_that_stops_early_is_not_taken_for_the_end",),
+    ),
+    Mutation(
+        name="nothing-behind-a-gap",
+        guard="what arrives while Redis is away is not shown behind what could not be read",
+        file="gateway/streams/subscription.py",
+        old="            self.watch.lose()\n            self.connection.leave",
+        new="            self.connection.leave",
+        tests=(f"{TESTS}/test_subscription.py::test_what_arrives_while_redis_is_away_is_not_shown_behind_a_gap",),
+    ),
+    Mutation(
         name="websocket-origin",
         guard="a page of another site opens no WebSocket",
         file=SOCKET,
