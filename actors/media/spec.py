@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from actors.media.errors import MediaError
 from actors.media.formats import find_format, parse_quality
-from actors.media.task import UPLOAD_PREFIX, BatchSpec, JobSpec
+from actors.media.task import UPLOAD_PREFIX, BatchSpec, JobSpec, Wishes
 
 MOST_SOURCE_CHARACTERS = 8_192
 MOST_NAME_CHARACTERS = 255
@@ -42,7 +42,7 @@ def check_batch(spec: BatchSpec) -> list[SpecProblem]:
         for number, source in enumerate(spec.sources)
         for problem in _source_problems(f"/source/{number}", source)
     ]
-    return [*problems, *_wish_problems(spec.part(0))]
+    return [*problems, *_wish_problems(spec)]
 
 
 def _source_problems(pointer: str, source: str) -> list[SpecProblem]:
@@ -53,7 +53,7 @@ def _source_problems(pointer: str, source: str) -> list[SpecProblem]:
     return []
 
 
-def _wish_problems(spec: JobSpec) -> list[SpecProblem]:
+def _wish_problems(spec: Wishes) -> list[SpecProblem]:
     """What is wrong with anything but the source."""
     problems: list[SpecProblem] = []
     try:
@@ -83,7 +83,7 @@ def _metadata_problems(metadata: Mapping[str, str]) -> Iterator[SpecProblem]:
         yield _option("/metadata", f"A job has at most {MOST_METADATA} metadata entries.")
         return
     for key, value in metadata.items():
-        pointer = f"/metadata/{key.replace('~', '~0').replace('/', '~1')}"
+        pointer = f"/metadata{pointer_to(key)}"
         if not 0 < len(key) <= MOST_METADATA_KEY_CHARACTERS:
             yield _option(pointer, f"A metadata key has 1 to {MOST_METADATA_KEY_CHARACTERS} characters.")
         if len(value) > MOST_METADATA_CHARACTERS:
@@ -115,6 +115,11 @@ def check_source(source: str) -> None:
             )
     if not usable:
         raise MediaError("INVALID_SOURCE")
+
+
+def pointer_to(name: str) -> str:
+    """A member of an object as the end of a JSON pointer (RFC 6901)."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _option(pointer: str, message: str) -> SpecProblem:

@@ -23,13 +23,9 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A JSON body of a job. Absent optional fields are written as null."""
 
 
-class JobSpec(Body, frozen=True, kw_only=True):
-    """What the client asked for, after defaults. It is the `spec` of the job's hash.
+class Wishes(Body, frozen=True, kw_only=True):
+    """What a client wants to be made of a source, after defaults. `quality` None means the format's default."""
 
-    `source` is an http(s) address or `upload:<id>`; `quality` None means the format's default.
-    """
-
-    source: str
     format: str
     quality: str | None = None
     name: str | None = None
@@ -39,30 +35,30 @@ class JobSpec(Body, frozen=True, kw_only=True):
     cache: Literal["use", "bypass"] = "use"
 
 
-class BatchSpec(Body, frozen=True, kw_only=True):
+def wishes_of(asked: msgspec.Struct) -> dict[str, Any]:
+    """The fields of `Wishes` in a spec or a request that has them all."""
+    return {name: getattr(asked, name) for name in Wishes.__struct_fields__}
+
+
+class JobSpec(Wishes, frozen=True, kw_only=True):
+    """What the client asked for. It is the `spec` of the job's hash.
+
+    `source` is an http(s) address or `upload:<id>`.
+    """
+
+    source: str
+
+
+class BatchSpec(Wishes, frozen=True, kw_only=True):
     """The `spec` of a batch: several sources, and what to make of each of them."""
 
     sources: tuple[str, ...]
-    format: str
-    quality: str | None = None
-    name: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
-    cache: Literal["use", "bypass"] = "use"
     on_child_failure: OnChildFailure = "go_on"
     """fail: the first job of the batch that fails ends all of them."""
 
     def part(self, number: int) -> JobSpec:
         """The spec of one job of the batch, numbered from 0."""
-        return JobSpec(
-            source=self.sources[number],
-            format=self.format,
-            quality=self.quality,
-            name=self.name,
-            tags=self.tags,
-            metadata=self.metadata,
-            cache=self.cache,
-        )
+        return JobSpec(source=self.sources[number], **wishes_of(self))
 
 
 class IngestInput(Body, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from gateway.admin.requests import (
 )
 from gateway.http.problems import OF_A_JSON_BODY
 from gateway.http.queries import NoQuery
-from gateway.jobs.operations import A_JOB, JOB
+from gateway.jobs.operations import A_JOB, JOB, OF_A_REPLAY
 from gateway.openapi.operation import Answer, Body, Content, Operation
 
 TAG = "Dead letters"
@@ -157,15 +157,7 @@ REPLAY = Operation(
             (Content(Replay, examples={"replayed": Replay(A_JOB, "replayed", "queued", "here")}),),
         ),
     ),
-    problems=(
-        *OF_A_JSON_BODY,
-        "INVALID_PARAMETER",
-        "JOB_NOT_FOUND",
-        "ILLEGAL_STATE",
-        "PARENT_NOT_WAITING",
-        "STORE_FULL",
-        "STORE_UNAVAILABLE",
-    ),
+    problems=(*OF_A_JSON_BODY, *OF_A_REPLAY),
 )
 REPLAY_PAGE = Operation(
     name="replayDeadLetters",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from actors.media.spec import pointer_to
 from gateway.http.fields import Field, fields_of
 from gateway.http.parsing import name_of_type, read_json
 from gateway.http.problems import FieldError, Problem
@@ -101,5 +102,4 @@ def _unknown(name: str, fields: Mapping[str, Field], at: str) -> FieldError:
     close = get_close_matches(name.lower(), fields, n=1)
     suggestion = f"Did you mean `{close[0]}`?" if close else f"Known fields: {', '.join(fields)}."
     shown = name[:40]
-    pointer = f"{at}/{shown.replace('~', '~0').replace('/', '~1')}"
-    return FieldError(f"The field `{shown}` is not known.", pointer=pointer, suggestion=suggestion)
+    return FieldError(f"The field `{shown}` is not known.", pointer=at + pointer_to(shown), suggestion=suggestion)

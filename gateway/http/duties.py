@@ -7,7 +7,9 @@ from aiohttp import web
 from actors.settings_tree import Duty
 from gateway.http.problems import Problem
 
-_STREAMS = frozenset({"/v1/jobs/{job}/events", "/v1/events", "/v1/ws"})
+EVENTS = frozenset({"/v1/jobs/{job}/events", "/v1/events"})
+"""Streams for who accepts one, else pages of JSON."""
+STREAMS = EVENTS | {"/v1/ws"}
 _BYTES = frozenset({"/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/uploads/{upload}"})
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json", "/docs"})
 
@@ -18,7 +20,7 @@ def duty_of(path: str) -> Duty | None:
     """The duty that a route belongs to; None for those of the process itself, which are always served."""
     if path in _ALWAYS:
         return None
-    if path in _STREAMS:
+    if path in STREAMS:
         return "streams"
     return "bytes" if path in _BYTES else "api"
 

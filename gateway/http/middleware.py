@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from actors.kernel import BodyTooLarge, StoreFull, StoreUnavailable, UnknownJobId, is_full, means_wait
 from actors.storage.room import NO_SPACE
 from gateway.http.context import PRINCIPAL, REQUEST_ID, STANDING, context_of
+from gateway.http.duties import EVENTS, STREAMS
 from gateway.http.problems import Problem, of_http_error, render
 from gateway.http.rate import RATE_LIMIT, RATE_LIMIT_POLICY, rate_field
 from gateway.http.requests import wants_event_stream
@@ -23,16 +24,10 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _INTRODUCED_LATER = frozenset({"/v1/ws"})
 """Where a client that cannot send headers says who it is in its first message."""
 _RESPONSE: web.RequestKey[web.StreamResponse] = web.RequestKey("response", web.StreamResponse)
-_EVENTS = frozenset({"/v1/jobs/{job}/events", "/v1/events"})
 UNCOUNTED = frozenset({"/metrics", "/v1/ws"})
 """Routes that need a key and spend nothing of its quota."""
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRANSFERS = frozenset(
-    {
-        "/v1/jobs/{job}/events", "/v1/events", "/v1/ws", "/v1/jobs/{job}/outputs/{name}", "/v1/uploads",
-        "/v1/admin/dead/export",
-    }
-)  # fmt: skip
+_TRANSFERS = STREAMS | {"/v1/jobs/{job}/outputs/{name}", "/v1/uploads", "/v1/admin/dead/export"}
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +60,7 @@ def _spend(request: web.Request, principal: Principal) -> None:
     Streams have a limit of their own: an EventSource that is refused with 429 never comes back.
     """
     rate, route = context_of(request).rate, _route(request)
-    if rate is None or route in UNCOUNTED or (route in _EVENTS and wants_event_stream(request.headers)):
+    if rate is None or route in UNCOUNTED or (route in EVENTS and wants_event_stream(request.headers)):
         return
     standing = request[STANDING] = rate.spend(principal, time.monotonic())
     if not standing.allowed:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from actors.media.spec import pointer_to
 from gateway.http.problems import FieldError, Problem
 
 _MALFORMED = "JSON is malformed: "
@@ -74,7 +75,7 @@ def _pointers(value: Any, at: str) -> Iterator[str]:
     if isinstance(value, _Object):
         seen: set[str] = set()
         for name, member in value:
-            pointer = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            pointer = at + pointer_to(name)
             if name in seen:
                 yield pointer
             seen.add(name)

@@ -26,6 +26,10 @@ AN_OUTPUT = OutputDocument(
     height=None,
     url=f"/v1/jobs/{A_JOB}/outputs/talk.mp3",
 )
+OF_A_REPLAY = (
+    "INVALID_PARAMETER", "JOB_NOT_FOUND", "ILLEGAL_STATE", "PARENT_NOT_WAITING", "STORE_FULL", "STORE_UNAVAILABLE",
+)  # fmt: skip
+"""Problems of a request that lets a job begin again."""
 _PREFERENCE_APPLIED = header(
     "Preference-Applied", "How long the answer might have waited, where it was asked to.", example="wait=20"
 )
@@ -179,15 +183,7 @@ RETRY = Operation(
     path=(JOB,),
     query=NoQuery,
     answers=(Answer(202, "It begins again.", (Content(JobDocument, examples={"queued": QUEUED}),), (ETAG,)),),
-    problems=(
-        "INVALID_PARAMETER",
-        "JOB_NOT_FOUND",
-        "ILLEGAL_STATE",
-        "PARENT_NOT_WAITING",
-        "STORE_FULL",
-        "STORE_UNAVAILABLE",
-        "DISK_FULL",
-    ),
+    problems=(*OF_A_REPLAY, "DISK_FULL"),
 )
 DELETE = Operation(
     name="deleteJob",

@@ -11,7 +11,7 @@ from actors.egress import EgressPolicy, EgressRefused
 from actors.kernel.keys import Priority
 from actors.media.errors import MediaError, error_table
 from actors.media.spec import check_batch, check_spec
-from actors.media.task import BatchSpec, JobSpec, upload_id
+from actors.media.task import BatchSpec, JobSpec, upload_id, wishes_of
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
 from gateway.http.bodies import read_fields, read_object, refused
@@ -97,25 +97,8 @@ def _lonely_error() -> FieldError:
 
 def _spec_of(request: JobRequest) -> Spec:
     if isinstance(request.source, str):
-        return JobSpec(
-            source=request.source,
-            format=request.format,
-            quality=request.quality,
-            name=request.name,
-            tags=request.tags,
-            metadata=request.metadata,
-            cache=request.cache,
-        )
-    return BatchSpec(
-        sources=request.source,
-        format=request.format,
-        quality=request.quality,
-        name=request.name,
-        tags=request.tags,
-        metadata=request.metadata,
-        cache=request.cache,
-        on_child_failure=request.on_child_failure,
-    )
+        return JobSpec(source=request.source, **wishes_of(request))
+    return BatchSpec(sources=request.source, on_child_failure=request.on_child_failure, **wishes_of(request))
 
 
 def _terms_of(request: JobRequest) -> Terms:

@@ -34,6 +34,10 @@ class Bounds:
     introduction_s: float = 5.0
     """Until then a client that sent no key as a header has to have said who it is."""
 
+    def end_s(self, *, draining: bool) -> float:
+        """How long the end of a connection may take."""
+        return self.farewell_s if draining else self.stall_s
+
 
 class Connection:
     """Lives in the event loop; none of its methods waits."""

@@ -56,7 +56,7 @@ class FeedReader:
         return page or FeedPage((), BEGINNING, whole=True, epoch=None)
 
     async def _search(self, tenant: str, epoch: str | None, entry: str, most: int) -> FeedPage | None:
-        partition = self._partitions.of_tenant(tenant)
+        partition, owner = self._partitions.of_tenant(tenant), tenant.encode()
         found: list[Event] = []
         for _ in range(MOST_READS):
             held, entries, known_epoch = await self._read(partition, entry)
@@ -67,7 +67,7 @@ class FeedReader:
             if entry != BEGINNING and not held:
                 return None
             for identity, fields in entries:
-                if tenant.encode() in fields:
+                if owner in fields:
                     if len(found) == most:
                         return FeedPage(tuple(found), entry, whole=False, epoch=epoch)
                     found.extend(_readable(partition, epoch, identity, fields))

@@ -13,8 +13,6 @@ from gateway.streams.sse import HEADERS, reconnecting, serve_events
 from gateway.streams.tenant_channel import TenantChannel
 from gateway.streams.timeline import job_timeline, tenant_timeline
 
-SHED_RETRY_MS = 15_000
-
 
 async def job_events(request: web.Request) -> web.StreamResponse:
     """The events of one job: a stream for who accepts one, else the timeline."""
@@ -44,6 +42,4 @@ async def _stream(request: web.Request, channel: Channel) -> web.StreamResponse:
 
 def _shed(context: Context, reason: str) -> web.Response:
     """Turns a client away with 200: an EventSource never comes back after any other status."""
-    context.metrics.openings.labels("shed").inc()
-    retry_ms = context.streams.retry_ms() + (0 if context.streams.draining else SHED_RETRY_MS)
-    return web.Response(body=reconnecting(reason, retry_ms), headers=HEADERS)
+    return web.Response(body=reconnecting(reason, context.streams.turn_away()), headers=HEADERS)

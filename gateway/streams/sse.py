@@ -14,7 +14,7 @@ from gateway.streams.cursor import BEGINNING, BadCursor, Cursor, parse_cursor
 from gateway.streams.events import NO_EPOCH
 from gateway.streams.framing import frame, prime
 from gateway.streams.subscription import Subscription
-from gateway.streams.wire import SSE, SSE_PLAIN
+from gateway.streams.wire import SSE, SSE_PLAIN, SseWire
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -46,7 +46,7 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
             context.metrics.openings.labels("ended").inc()
             return web.Response(status=204)
         context.metrics.openings.labels(opening.source).inc()
-        session = _Session(context, connection, subscription, wake)
+        session = _Session(context, wire, connection, subscription, wake)
         response = await session.begin(request, cursor, opening)
         await session.follow()
         await session.finish(response)
@@ -60,16 +60,17 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
 class _Session:
     """What happens on one stream, in the order of its methods."""
 
-    __slots__ = ("_channel", "_connection", "_context", "_subscription", "_wake")
+    __slots__ = ("_channel", "_connection", "_context", "_subscription", "_wake", "_wire")
 
     def __init__(
-        self, context: Context, connection: Connection, subscription: Subscription, wake: asyncio.Event
+        self, context: Context, wire: SseWire, connection: Connection, subscription: Subscription, wake: asyncio.Event
     ) -> None:
         self._context = context
         self._connection = connection
         self._subscription = subscription
         self._channel = subscription.channel
         self._wake = wake
+        self._wire = wire
 
     async def begin(
         self, request: web.Request, cursor: Cursor | BadCursor | None, opening: Opening
@@ -105,9 +106,8 @@ class _Session:
             self._write(frame("end", msgspec.json.encode(self._channel.end)))
         else:
             self._write(reconnecting(connection.leave_reason, self._context.streams.retry_ms()))
-        bounds, draining = self._context.bounds, self._context.streams.draining
         try:
-            async with asyncio.timeout(bounds.farewell_s if draining else bounds.stall_s):
+            async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await response.write_eof()
         except TimeoutError:
             connection.abort()
@@ -115,8 +115,7 @@ class _Session:
             pass
 
     def _write(self, frames: bytes) -> None:
-        wire = SSE if self._connection.wire is SSE else SSE_PLAIN
-        self._connection.send(wire.pack(frames))
+        self._connection.send(self._wire.pack(frames))
 
 
 def reconnecting(reason: str, retry_ms: int) -> bytes:

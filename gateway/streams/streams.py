@@ -12,6 +12,8 @@ LOOK_S = 0.25
 TICK_S = 1.0
 SPREAD_MS_PER_STREAM = 20
 LONGEST_SPREAD_MS = 10_000
+SHED_RETRY_MS = 15_000
+"""Added where there are too many streams, or the store is away: it will take a while."""
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +57,11 @@ class Streams:
         if not self.draining:
             return random.randint(2000, 6000)
         return random.randint(500, 1000 + self._spread_ms)
+
+    def turn_away(self) -> int:
+        """Counts a client that gets no stream; when it shall come back, in ms."""
+        self._metrics.openings.labels("shed").inc()
+        return self.retry_ms() + (0 if self.draining else SHED_RETRY_MS)
 
     def drain(self) -> None:
         """Asks every client to come back, which ends all streams."""

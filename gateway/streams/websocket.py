@@ -13,7 +13,6 @@ from gateway.streams.wire import WEBSOCKET
 from gateway.streams.ws_session import Session
 
 PROTOCOL = "reelway.v1"
-SHED_RETRY_MS = 15_000
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -72,9 +71,7 @@ async def _introduction(socket: web.WebSocketResponse, context: Context) -> Prin
 
 
 async def _shed(socket: web.WebSocketResponse, context: Context) -> None:
-    streams = context.streams
-    code = Close.DRAINING if streams.draining else Close.OVERLOADED
-    retry_ms = streams.retry_ms() + (0 if streams.draining else SHED_RETRY_MS)
-    context.metrics.openings.labels("shed").inc()
+    code = Close.DRAINING if context.streams.draining else Close.OVERLOADED
+    retry_ms = context.streams.turn_away()
     await socket.send_str(WEBSOCKET.text("bye", code=code, reason=code.name.lower(), retry_ms=retry_ms))
     await socket.close(code=code)

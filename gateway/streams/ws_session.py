@@ -207,9 +207,8 @@ class Session:
         reason = self._connection.leave_reason
         code = _CLOSES[reason]
         self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
-        bounds, draining = self._context.bounds, self._context.streams.draining
         try:
-            async with asyncio.timeout(bounds.farewell_s if draining else bounds.stall_s):
+            async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await self._socket.close(code=code)
         except TimeoutError:
             self._connection.abort()

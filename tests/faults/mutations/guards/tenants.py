@@ -62,7 +62,7 @@ MUTATIONS = (
         name="feed-tenant",
         guard="the feed of a partition shows each tenant its own events",
         file=FEED,
-        old="                if tenant.encode() in fields:\n",
+        old="                if owner in fields:\n",
         new="                if True:\n",
         tests=(f"{TENANT}::test_the_timeline_of_a_tenant_is_read_page_by_page",),
     ),
