@@ -3,7 +3,8 @@
 A stream begins with a primed id. Without a cursor a snapshot follows; with one, what came after it, or `resync`. From a
 snapshot or a resync on, every durable event has the next revision, across all connections. Of a job that has ended,
 snapshot and resync are followed by its terminal event under their own revision. After the terminal event comes `end`,
-and nothing else; only then may a client be told to stop.
+and nothing else; only then may a client be told to stop. Whose connection breaks between the two is told to stop when
+it comes back, or, where the feed has become another since, is told the end once more behind a resync.
 """
 
 import re
@@ -172,6 +173,8 @@ class _Reading:
         if frame.event == "end":
             self._end(frame.data or {})
         elif self._is_envelope(frame):
+            if awaits == "continuation" and self._feed_is_another(frame):
+                self._state = None
             self._tell(frame, frame.data or {})
 
     def _reconnect(self, frame: Frame) -> None:
@@ -225,6 +228,11 @@ class _Reading:
             self._begin(frame, rev, data["data"])
         else:
             self._event(frame, rev, whole)
+
+    def _feed_is_another(self, frame: Frame) -> bool:
+        """Whether a client that comes back is told so: what it has seen proves nothing, not even the end."""
+        epochs = {identity.partition(".")[0] for identity in (frame.id, self._cursor) if identity}
+        return frame.event == "resync" and self._allowed.resync and len(epochs) > 1
 
     def _progress(self, frame: Frame, rev: int, percent: float, at: str) -> None:
         if self._state is not None:

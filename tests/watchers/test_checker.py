@@ -112,6 +112,28 @@ def test_a_fault_that_loses_something_excuses_a_resync() -> None:
     assert {wrong.rule for wrong in judge(RESYNCED, KEPT, STRICT)} >= {"resync", "undone"}
 
 
+def again(cursor: str, epoch: str) -> list[Item]:
+    """It is told the end once more by a feed of this epoch."""
+    return [
+        Connected(cursor, "stream"),
+        prime(cursor),
+        told("resync", 5, {"state": "completed", "progress": {"percent": 100.0}}, id=f"{epoch}.1005-0"),
+        told("job.completed", 5, id=f"{epoch}.1005-0"),
+        end(),
+    ]
+
+
+def test_the_end_is_told_once_more_only_by_another_feed_and_to_who_comes_back() -> None:
+    missed = Allowed(resync=True)
+    assert judge(story(*GOOD.items[:-1], *again("e1.1005-0", "e2")), KEPT, missed) == []
+    for again_, allowed in (
+        (again("e1.1005-0", "e1"), missed),
+        (again("e1.1005-0", "e2")[2:], missed),
+        (again("e1.1005-0", "e2"), STRICT),
+    ):
+        assert "after-end" in {wrong.rule for wrong in judge(story(*GOOD.items[:-1], *again_), KEPT, allowed)}
+
+
 def test_an_end_may_be_undone_like_anything_else() -> None:
     taken_back = story(
         *GOOD.items[:10],

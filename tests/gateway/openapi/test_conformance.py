@@ -105,7 +105,8 @@ def prepare(case: schemathesis.Case[Any]) -> None:
         case.headers["Prefer"] = "wait=0"
     if isinstance(case.body, dict):
         rate = case.body.get("rate")
-        if isinstance(rate, float | int) and 0.1 <= rate < 50:
+        # `true` is an int as well, and must stay what it is: wrong.
+        if isinstance(rate, float | int) and not isinstance(rate, bool) and 0.1 <= rate < 50:
             case.body["rate"] = 50
 
 
