@@ -17,6 +17,7 @@ Module map, from the names upwards:
     worker       take, beat, commit, fail, release, spawn        ├ the three clients
     keeper       promote, reap, expire, reconcile, retention     ┘
     items        what travels in the worker's verbs
+    reading      reading several streams with one call
     newest       reading one sorted set of every partition as one
     views        reading jobs and logs
     listing      reading a tenant's jobs, or the children of one, page by page

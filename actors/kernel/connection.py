@@ -107,7 +107,7 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
     if address.kind == "standalone":
         pool = Pool.from_url(address.url, max_connections=connections, timeout=None, **calls)
         pool.connection_class = OURS[pool.connection_class]
-        return redis.asyncio.Redis.from_pool(pool)
+        return _client(pool)
     questions = {
         **(calls if address.kind == "cluster" else common),
         "socket_connect_timeout": min(TOPOLOGY_TIMEOUT_S, options.connect_timeout_s),
@@ -122,12 +122,19 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
             max_connections=most, timeout=None, connection_class=connection_class,
             host=node[0], port=node[1], db=database, **arguments,
         )  # fmt: skip
-        return redis.asyncio.Redis.from_pool(pool)
+        return _client(pool)
 
     read = read_cluster if address.kind == "cluster" else sentinel_reader(address.service)
     directory = Directory(address.nodes, lambda node: client(node, 1, questions, 0), read)
     sharded = address.kind == "cluster"
     return RoutedClient(directory, lambda node: client(node, connections, calls, address.database), sharded=sharded)
+
+
+def _client(pool: Pool) -> redis.asyncio.Redis:
+    client = redis.asyncio.Redis.from_pool(pool)
+    # A dict of each entry costs more than all the rest of reading a stream: `read_streams` takes the reply as it came.
+    del client.response_callbacks["XREAD"]
+    return client
 
 
 def _tls(options: RedisOptions) -> dict[str, Any]:

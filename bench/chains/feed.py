@@ -7,6 +7,7 @@ from typing import Any, Self
 import msgspec
 
 from actors.kernel import KernelOptions, Partitions, RedisOptions, Submission, Submitter, connect, end_tasks
+from actors.kernel.reading import read_streams
 from actors.kernel.scripts import text
 from bench.bodies import SPEC
 
@@ -64,10 +65,10 @@ class FeedClient:
     async def _read(self, last: str) -> None:
         try:
             while True:
-                reply: Any = await self._reading.xread({self._feed: last}, count=MOST, block=round(BLOCK_S * 1000))
-                for entry, fields in reply[0][1] if reply else ():
+                block_ms = round(BLOCK_S * 1000)
+                news = await read_streams(self._reading, {self._feed: last}, count=MOST, block_ms=block_ms)
+                for entry, (_, written) in news.get(self._feed, ()):
                     last = text(entry)
-                    (written,) = fields.values()
                     event = msgspec.json.decode(written, type=_Event)
                     if event.type in ENDS and (awaited := self._awaited.pop(event.job, None)) is not None:
                         awaited.set_result(event.type)

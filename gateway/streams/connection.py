@@ -1,9 +1,9 @@
 """One client's connection: writes frames past aiohttp's per-message machinery, and stays within its bounds.
 
 A frame is serialised once for all connections and handed to the transport directly, which costs about a fifth of
-`StreamResponse.write`. Nothing is queued here: past a soft bound the watches hold (events are shared, progress is
-latest-wins) until the socket has drained; a socket that takes nothing for too long is aborted, since a plain close
-would keep its unsent bytes.
+`StreamResponse.write`. Nothing is queued here beyond one turn of the event loop: past a soft bound the watches hold
+(events are shared, progress is latest-wins) until the socket has drained; a socket that takes nothing for too long is
+aborted, since a plain close would keep its unsent bytes.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.streams.outbox import Outbox
 from gateway.streams.subscription import Subscription
 from gateway.streams.wire import Wire
 
@@ -44,11 +45,19 @@ class Connection:
 
     __slots__ = (
         "_bounds", "_heard_at_s", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s", "_moved_at_s",
-        "_notify", "_transport", "gone", "leave_reason", "slow", "subscriptions", "wire",
+        "_notify", "_outbox", "_transport", "_unwritten", "_unwritten_bytes", "gone", "leave_reason", "slow",
+        "subscriptions", "wire",
     )  # fmt: skip
 
     def __init__(
-        self, wire: Wire, bounds: Bounds, notify: Callable[[], None], *, life_s: float, heartbeat_s: float
+        self,
+        wire: Wire,
+        bounds: Bounds,
+        outbox: Outbox,
+        notify: Callable[[], None],
+        *,
+        life_s: float,
+        heartbeat_s: float,
     ) -> None:
         """`notify` is called when its session has something to do: read again, finish, or leave."""
         self.wire = wire
@@ -61,12 +70,16 @@ class Connection:
         self.leave_reason = ""
         """Why the client shall come back later; empty while it may stay."""
         self._bounds = bounds
+        self._outbox = outbox
         self._notify = notify
         self._heartbeat_s = heartbeat_s
         now_s = asyncio.get_running_loop().time()
         self._leave_at_s = now_s + life_s * random.uniform(0.8, 1.2)
         self._heartbeat_at_s = self._next_heartbeat(now_s)
         self._transport: asyncio.Transport | None = None
+        self._unwritten: list[bytes] = []
+        """Sent in this turn of the event loop. Filled by `send`, emptied by `flush`."""
+        self._unwritten_bytes = 0
         self._least_bytes = 0
         self._moved_at_s = now_s
         self._heard_at_s = now_s
@@ -100,7 +113,21 @@ class Connection:
         self._notify()
 
     def send(self, data: bytes) -> None:
-        """Writes what the wire has framed."""
+        """Takes what the wire has framed; it is written at the end of this turn of the loop."""
+        if not self._unwritten:
+            self._outbox.add(self)
+        self._unwritten.append(data)
+        self._unwritten_bytes += len(data)
+        if self._unwritten_bytes > self._bounds.soft_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was sent until now. To be called before anything is written past this connection."""
+        if not self._unwritten:
+            return
+        data = self._unwritten[0] if len(self._unwritten) == 1 else b"".join(self._unwritten)
+        self._unwritten.clear()
+        self._unwritten_bytes = 0
         transport = self._transport
         if transport is None or transport.is_closing():
             # uvloop raises when a closed transport is written to.

@@ -1,6 +1,6 @@
 """Durable events, progress and snapshots as they come from Redis, and their envelope on the wire."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -37,8 +37,11 @@ class Envelope(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-class Event(msgspec.Struct, kw_only=True):
-    """One durable event. `entry` is its id in the feed; `epoch` names the feed. Serialised once per form."""
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """One durable event. `entry` is its id in the feed; `epoch` names the feed. Serialised once per form.
+
+    Not looked at by the garbage collector, as thousands are kept: it refers to nothing that could refer to it.
+    """
 
     partition: str
     epoch: str
@@ -77,14 +80,17 @@ class Event(msgspec.Struct, kw_only=True):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
-        if not self._plain:
-            self._plain = frame(self.type, self.envelope, self.id)
-        if chunked and not self._chunked:
-            self._chunked = chunk(self._plain)
-        return self._chunked if chunked else self._plain
+        framed = self._chunked if chunked else self._plain
+        if not framed:
+            framed = frame(self.type, self.envelope, self.id)
+            if chunked:
+                framed = self._chunked = chunk(framed)
+            else:
+                self._plain = framed
+        return framed
 
 
-class Pulse(msgspec.Struct, kw_only=True):
+class Pulse(msgspec.Struct, kw_only=True, gc=False):
     """One report of progress, made under revision `rev`."""
 
     partition: str
@@ -109,11 +115,14 @@ class Pulse(msgspec.Struct, kw_only=True):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame. It has no id, so it does not move the client's cursor."""
-        if not self._plain:
-            self._plain = frame(PROGRESS, self.envelope)
-        if chunked and not self._chunked:
-            self._chunked = chunk(self._plain)
-        return self._chunked if chunked else self._plain
+        framed = self._chunked if chunked else self._plain
+        if not framed:
+            framed = frame(PROGRESS, self.envelope)
+            if chunked:
+                framed = self._chunked = chunk(framed)
+            else:
+                self._plain = framed
+        return framed
 
     def _data(self) -> msgspec.Raw:
         document = _PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
@@ -180,14 +189,13 @@ class _FeedBody(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-def read_event(partition: str, epoch: str, entry: bytes, fields: Mapping[bytes, bytes]) -> Event:
-    """An entry of the feed: the tenant's name and the event. Raises ValueError when it is none."""
-    ((tenant, written),) = fields.items()
+def read_event(partition: str, epoch: str, entry: str, tenant: bytes, written: bytes) -> Event:
+    """An entry of the feed, whose one field is the tenant's name and the event. Raises ValueError when it is none."""
     body = msgspec.json.decode(written, type=_FeedBody)
     return Event(
         partition=partition,
         epoch=epoch,
-        entry=entry.decode(),
+        entry=entry,
         type=body.type,
         job=body.job,
         tenant=tenant.decode(),
@@ -197,8 +205,9 @@ def read_event(partition: str, epoch: str, entry: bytes, fields: Mapping[bytes, 
     )
 
 
-def read_pulse(partition: str, fields: Mapping[bytes, bytes]) -> Pulse:
-    """An entry of the pulse. Raises KeyError or ValueError when it is none."""
+def read_pulse(partition: str, named: Sequence[bytes]) -> Pulse:
+    """An entry of the pulse: names and values in turn. Raises KeyError or ValueError when it is none."""
+    fields = dict(zip(named[::2], named[1::2], strict=True))
     return Pulse(
         partition=partition,
         job=fields[b"job"].decode(),

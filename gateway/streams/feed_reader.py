@@ -67,10 +67,10 @@ class FeedReader:
             if entry != BEGINNING and not held:
                 return None
             for identity, fields in entries:
-                if owner in fields:
+                if (written := fields.get(owner)) is not None:
                     if len(found) == most:
                         return FeedPage(tuple(found), entry, whole=False, epoch=epoch)
-                    found.extend(_readable(partition, epoch, identity, fields))
+                    found.extend(_readable(partition, epoch, identity.decode(), owner, written))
                 entry = identity.decode()
             if len(entries) < READ_COUNT:
                 return FeedPage(tuple(found), entry, whole=True, epoch=epoch)
@@ -91,9 +91,9 @@ class FeedReader:
         return bool(held), entries, epoch.decode() if epoch else None
 
 
-def _readable(partition: str, epoch: str | None, identity: bytes, fields: dict[bytes, bytes]) -> tuple[Event, ...]:
+def _readable(partition: str, epoch: str | None, entry: str, tenant: bytes, written: bytes) -> tuple[Event, ...]:
     try:
-        return (read_event(partition, epoch or NO_EPOCH, identity, fields),)
-    except (KeyError, ValueError):
-        _log.error("event.unreadable", partition=partition, entry=identity.decode())
+        return (read_event(partition, epoch or NO_EPOCH, entry, tenant, written),)
+    except ValueError:
+        _log.error("event.unreadable", partition=partition, entry=entry)
         return ()

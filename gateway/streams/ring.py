@@ -1,6 +1,6 @@
 """The last durable events of one partition, kept in memory so that a storm of reconnects does not reach Redis. Pure."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from itertools import islice
 
@@ -18,8 +18,8 @@ class Ring:
         self._most_events = most_events
         self._most_bytes = most_bytes
         self._events: deque[Event] = deque()
-        self._jobs: dict[str, deque[Event]] = {}
-        self._tenants: dict[str, deque[Event]] = {}
+        self._jobs: defaultdict[str, deque[Event]] = defaultdict(deque)
+        self._tenants: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._pulses: dict[str, Pulse] = {}
         self.size_bytes = 0
 
@@ -29,8 +29,8 @@ class Ring:
     def append(self, event: Event) -> None:
         """Adds the newest event of the partition."""
         self._events.append(event)
-        _queue(self._jobs, event.job).append(event)
-        _queue(self._tenants, event.tenant).append(event)
+        self._jobs[event.job].append(event)
+        self._tenants[event.tenant].append(event)
         # The data, and up to two framed forms of it.
         self.size_bytes += EVENT_OVERHEAD_BYTES + 3 * len(event.data)
         if event.terminal:
@@ -92,13 +92,6 @@ class Ring:
         _drop_first(self._tenants, event.tenant)
         if _drop_first(self._jobs, event.job):
             self._pulses.pop(event.job, None)
-
-
-def _queue(queues: dict[str, deque[Event]], name: str) -> deque[Event]:
-    queue = queues.get(name)
-    if queue is None:
-        queue = queues[name] = deque()
-    return queue
 
 
 def _drop_first(queues: dict[str, deque[Event]], name: str) -> bool:

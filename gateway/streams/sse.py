@@ -32,7 +32,12 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
     wake = asyncio.Event()
     wire = SSE if request.version >= HttpVersion11 else SSE_PLAIN
     connection = Connection(
-        wire, context.bounds, wake.set, life_s=settings.stream_life_s, heartbeat_s=settings.heartbeat_s
+        wire,
+        context.bounds,
+        context.streams.outbox,
+        wake.set,
+        life_s=settings.stream_life_s,
+        heartbeat_s=settings.heartbeat_s,
     )
     subscription = Subscription("", channel, connection)
     connection.subscriptions[""] = subscription
@@ -106,6 +111,7 @@ class _Session:
             self._write(frame("end", msgspec.json.encode(self._channel.end)))
         else:
             self._write(reconnecting(connection.leave_reason, self._context.streams.retry_ms()))
+        connection.flush()
         try:
             async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await response.write_eof()

@@ -7,6 +7,7 @@ import structlog
 
 from gateway.http.metrics import GatewayMetrics
 from gateway.streams.connection import Connection
+from gateway.streams.outbox import Outbox
 
 LOOK_S = 0.25
 TICK_S = 1.0
@@ -26,6 +27,8 @@ class Streams:
         self._metrics = metrics
         self._tick_s = tick_s
         self._open: dict[Connection, None] = {}
+        self.outbox = Outbox()
+        """Where their bytes leave together."""
         self._spread_ms = 0
         """Over how long clients come back that are asked to. Written by `drain`."""
         self.draining = False

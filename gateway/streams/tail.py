@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import redis.asyncio
 import structlog
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.kernel.connection import jittered
 from actors.kernel.keys import Partitions
+from actors.kernel.reading import Entry, read_streams
 from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, read_event, read_pulse
 from gateway.streams.hub import Hub
@@ -32,8 +32,6 @@ CONFIRM_S = 1.0
 LONGEST_PAUSE_S = 1.0
 
 _log = structlog.get_logger(__name__)
-
-Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 @dataclass(slots=True)
@@ -117,13 +115,12 @@ class Tail:
         self.started.set()
 
     async def _round(self) -> None:
-        streams: dict[Any, Any] = {}
+        streams: dict[str, str] = {}
         for place in self._places.values():
             keys = self._partitions.keys(place.partition)
             streams[keys.feed] = place.feed
             streams[keys.pulse] = place.pulse
-        replies: Any = await self._client.xread(streams, count=READ_COUNT, block=self._block_ms)
-        news: dict[str, list[Entry]] = {name.decode(): entries for name, entries in replies or ()}
+        news = await read_streams(self._client, streams, count=READ_COUNT, block_ms=self._block_ms)
         self._answered()
         await self._confirm(self._to_confirm(news))
         for place in self._places.values():
@@ -140,16 +137,17 @@ class Tail:
 
     async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
         keys = self._partitions.keys(place.partition)
-        passed = place_of(place.feed)
+        entries = news.get(keys.feed, [])
+        if entries and place_of(entries[0][0].decode()) <= place_of(place.feed):
+            # A hole has moved the place to the end meanwhile.
+            entries = [entry for entry in entries if place_of(entry[0].decode()) > place_of(place.feed)]
         # Events before progress: a report made under a revision follows the event of that revision.
-        for number, (entry, fields) in enumerate(news.get(keys.feed, ()), start=1):
-            identity = entry.decode()
-            if (here := place_of(identity)) <= passed:
-                continue
-            place.feed, passed = identity, here
+        for number, (entry, fields) in enumerate(entries, start=1):
+            place.feed = identity = entry.decode()
             try:
-                event = read_event(place.partition, place.epoch or NO_EPOCH, entry, fields)
-            except (KeyError, ValueError):
+                tenant, written = fields
+                event = read_event(place.partition, place.epoch or NO_EPOCH, identity, tenant, written)
+            except ValueError:
                 _log.error("event.unreadable", partition=place.partition, entry=identity)
                 continue
             self.events += 1

@@ -57,7 +57,12 @@ class Session:
         self._socket = socket
         settings = context.settings.gateway
         self._connection = Connection(
-            WEBSOCKET, context.bounds, self._wake, life_s=settings.stream_life_s, heartbeat_s=settings.heartbeat_s
+            WEBSOCKET,
+            context.bounds,
+            context.streams.outbox,
+            self._wake,
+            life_s=settings.stream_life_s,
+            heartbeat_s=settings.heartbeat_s,
         )
         self._mistakes = 0
         self._service: asyncio.Task[None] | None = None
@@ -95,6 +100,7 @@ class Session:
                 await self._answer(message)
             if self._mistakes > MOST_MISTAKES:
                 self._say("bye", code=Close.UNINTELLIGIBLE, reason="unintelligible", retry_ms=None)
+                self._connection.flush()
                 await self._socket.close(code=Close.UNINTELLIGIBLE)
 
     async def _answer(self, message: WSMessage) -> None:
@@ -207,6 +213,7 @@ class Session:
         reason = self._connection.leave_reason
         code = _CLOSES[reason]
         self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
+        self._connection.flush()
         try:
             async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await self._socket.close(code=code)

@@ -6,6 +6,7 @@ from typing import Any, cast
 from actors.kernel import StoreUnavailable
 from gateway.streams.channel import Channel
 from gateway.streams.connection import Bounds, Connection
+from gateway.streams.outbox import Outbox
 from gateway.streams.subscription import Subscription
 from gateway.streams.tenant_watch import TenantWatch
 from gateway.streams.watch import JobWatch
@@ -18,12 +19,17 @@ class FullSocket:
 
     def __init__(self) -> None:
         self.unsent = 0
+        self.writes = 0
+        self.broken = False
         self.aborted = False
 
     def is_closing(self) -> bool:
         return self.aborted
 
     def write(self, data: bytes) -> None:
+        if self.broken:
+            raise RuntimeError("the socket is broken")
+        self.writes += 1
         self.unsent += len(data)
 
     def get_write_buffer_size(self) -> int:
@@ -44,14 +50,19 @@ class Following:
         self.watch = JobWatch()
 
 
-def subscribed() -> tuple[Subscription, FullSocket]:
+def subscribed(outbox: Outbox | None = None) -> tuple[Subscription, FullSocket]:
     socket = FullSocket()
-    connection = Connection(SSE, Bounds(), lambda: None, life_s=60, heartbeat_s=15)
+    connection = Connection(SSE, Bounds(), outbox or Outbox(), lambda: None, life_s=60, heartbeat_s=15)
     connection.attach(cast(asyncio.Transport, socket))
     subscription = Subscription("", cast(Channel, Following()), connection)
     connection.subscriptions[""] = subscription
     subscription.open()
     return subscription, socket
+
+
+async def end_of_turn() -> None:
+    """What was sent has left."""
+    await asyncio.sleep(0)
 
 
 def large(rev: int) -> Any:
@@ -73,13 +84,52 @@ async def test_behind_nothing_is_written_and_everything_comes_once_it_has_draine
     before = socket.unsent
     for rev in range(21, 31):
         subscription.event(large(rev))
+    await end_of_turn()
     assert socket.unsent == before
     subscription.connection.look(asyncio.get_running_loop().time())
     assert socket.unsent == before, "it has not drained"
     socket.unsent = 0
     subscription.connection.look(asyncio.get_running_loop().time())
+    await end_of_turn()
     assert socket.unsent > 10 * 4000
     assert not socket.aborted
+
+
+async def test_what_is_sent_in_one_turn_is_written_at_once() -> None:
+    subscription, socket = subscribed()
+    for rev in range(1, 6):
+        subscription.event(event(rev))
+    assert socket.writes == 0
+    await end_of_turn()
+    assert socket.writes == 1
+    subscription.event(event(6))
+    subscription.connection.flush()
+    subscription.event(event(7))
+    await end_of_turn()
+    assert socket.writes == 3, "what is flushed early, and what is sent behind it"
+
+
+async def test_a_turn_that_sends_much_writes_and_holds_in_the_middle_of_it() -> None:
+    subscription, socket = subscribed()
+    for rev in range(1, 101):
+        subscription.event(large(rev))
+    assert subscription.connection.behind
+    assert socket.unsent < 2 * Bounds().soft_bytes
+    assert not socket.aborted
+
+
+async def test_a_broken_connection_keeps_no_other_from_its_bytes() -> None:
+    outbox = Outbox()
+    one, broken, other = (subscribed(outbox) for _ in range(3))
+    broken[1].broken = True
+    for subscription, _ in (one, broken, other):
+        subscription.event(event(1))
+    await end_of_turn()
+    assert (one[1].writes, other[1].writes) == (1, 1)
+    assert broken[1].aborted
+    one[0].event(event(2))
+    await end_of_turn()
+    assert one[1].writes == 2
 
 
 async def test_more_than_the_bound_beside_what_is_unsent_is_given_up() -> None:
@@ -126,6 +176,7 @@ async def test_what_arrives_while_redis_is_away_is_not_shown_behind_a_gap() -> N
     watch.resume("e1", "1001-0")
     subscription.open()
     subscription.event(event(2))
+    await end_of_turn()
     shown = socket.unsent
     assert shown
     watch.must_read = True
@@ -133,5 +184,6 @@ async def test_what_arrives_while_redis_is_away_is_not_shown_behind_a_gap() -> N
     assert connection.leave_reason == "unavailable"
     subscription.release()
     subscription.event(event(10))
+    await end_of_turn()
     assert socket.unsent == shown
     assert watch.entry == "1002-0"
