@@ -133,6 +133,7 @@ async def test_a_client_that_talks_nonsense_is_given_up(gateway: GatewayService,
     client: WsClient = await open_socket(gateway)
     for _ in range(ws_session.MOST_MISTAKES + 1):
         await client.socket.send_str("nonsense")
+    assert (await client.until("bye"))["code"] == 4500
     assert await client.ended() == 4500
     large: WsClient = await open_socket(gateway)
     await large.socket.send_str("x" * (MOST_MESSAGE_BYTES + 1))
