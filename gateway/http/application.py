@@ -11,7 +11,7 @@ from gateway.http import health
 from gateway.http import operations as of_process
 from gateway.http.context import CONTEXT, Context
 from gateway.http.duties import duty_of, not_served
-from gateway.http.middleware import authentication, prepare_headers, request_scope
+from gateway.http.middleware import prepare_headers, request_scope
 from gateway.http.requests import ask_later
 from gateway.http.route import Route
 from gateway.jobs import handlers as jobs
@@ -71,7 +71,7 @@ ROUTES = (
 
 def build_application(context: Context) -> web.Application:
     """The application of one gateway."""
-    application = web.Application(middlewares=(request_scope, authentication), client_max_size=JSON_BODY_MOST_BYTES)
+    application = web.Application(middlewares=(request_scope,), client_max_size=JSON_BODY_MOST_BYTES)
     application[CONTEXT] = context
     application[openapi.DESCRIPTION] = openapi.Description(ROUTES)
     application.on_response_prepare.append(prepare_headers)

@@ -34,24 +34,29 @@ _log = structlog.get_logger(__name__)
 
 @web.middleware
 async def request_scope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost layer: nothing that a handler raises passes it but the end of the process."""
+    """The only layer: nothing that a handler raises passes it but the end of the process.
+
+    One and not one for each purpose, since a stream keeps the frame of each for hours.
+    """
     sent = request.headers.get("X-Request-Id", "")
     request_id = request[REQUEST_ID] = sent if _ACCEPTED_ID.fullmatch(sent) else new_request_id()
     began_s = time.perf_counter()
-    response = await _answer(request, handler, request_id)
+    try:
+        _admit(request)
+        response = await handler(request)
+    except Exception as error:  # noqa: BLE001 - what is not known is logged and answered as INTERNAL
+        response = _refusal(request, error, request_id)
     _record(request, response.status, time.perf_counter() - began_s, request_id)
     return response
 
 
-@web.middleware
-async def authentication(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _admit(request: web.Request) -> None:
     """Every route but the health checks and the description needs a key. What does not exist is said to everybody."""
     authorization = request.headers.get("Authorization")
     needs_none = request.path in OPEN_PATHS or (request.path in _INTRODUCED_LATER and authorization is None)
     if request.match_info.http_exception is None and not needs_none:
         principal = request[PRINCIPAL] = context_of(request).authenticator.authenticate(authorization)
         _spend(request, principal)
-    return await handler(request)
 
 
 def _spend(request: web.Request, principal: Principal) -> None:
@@ -81,28 +86,29 @@ async def prepare_headers(request: web.Request, response: web.StreamResponse) ->
         response.headers[RATE_LIMIT.name] = rate_field(standing)
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Problem as problem:
-        failure = problem
-    except web.HTTPException as error:
-        failure = of_http_error(error)
-    except (ConnectionResetError, TimeoutError) as error:
-        _log.debug("request.abandoned", request_id=request_id, error=type(error).__name__)
-        failure = Problem("REQUEST_TIMEOUT")
-    except Exception as error:  # noqa: BLE001 - what is not known is logged and answered as INTERNAL
-        known = _known(error)
-        if known is None:
-            _log.exception("request.failed", request_id=request_id, route=_route(request))
-        failure = known or Problem("INTERNAL")
+def _refusal(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
     begun: web.StreamResponse | None = request.get(_RESPONSE)
+    failure = _problem(request, error, request_id)
     if begun is not None:
         # Its headers are out: a cut connection is the only way left to say that the body is not whole.
         if request.transport is not None:
             request.transport.abort()
         return begun
     return render(failure, request_id)
+
+
+def _problem(request: web.Request, error: Exception, request_id: str) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, web.HTTPException):
+        return of_http_error(error)
+    if isinstance(error, ConnectionResetError | TimeoutError):
+        _log.debug("request.abandoned", request_id=request_id, error=type(error).__name__)
+        return Problem("REQUEST_TIMEOUT")
+    known = _known(error)
+    if known is None:
+        _log.error("request.failed", request_id=request_id, route=_route(request), exc_info=error)
+    return known or Problem("INTERNAL")
 
 
 def _known(error: Exception) -> Problem | None:

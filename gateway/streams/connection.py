@@ -8,8 +8,8 @@ aborted, since a plain close would keep its unsent bytes.
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.streams.outbox import Outbox
 from gateway.streams.subscription import Subscription
@@ -40,12 +40,19 @@ class Bounds:
         return self.farewell_s if draining else self.stall_s
 
 
+class Session(Protocol):
+    """What happens on a connection, in its order."""
+
+    def call(self) -> None:
+        """There is something to do: read again, finish, or leave."""
+
+
 class Connection:
     """Lives in the event loop; none of its methods waits."""
 
     __slots__ = (
         "_bounds", "_heard_at_s", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s", "_moved_at_s",
-        "_notify", "_outbox", "_transport", "_unwritten", "_unwritten_bytes", "gone", "leave_reason", "slow",
+        "_outbox", "_session", "_transport", "_unwritten", "_unwritten_bytes", "gone", "leave_reason", "slow",
         "subscriptions", "wire",
     )  # fmt: skip
 
@@ -54,12 +61,11 @@ class Connection:
         wire: Wire,
         bounds: Bounds,
         outbox: Outbox,
-        notify: Callable[[], None],
+        session: Session,
         *,
         life_s: float,
         heartbeat_s: float,
     ) -> None:
-        """`notify` is called when its session has something to do: read again, finish, or leave."""
         self.wire = wire
         self.subscriptions: dict[str, Subscription] = {}
         """What it follows, by the names that the client gave. Written by the session."""
@@ -71,13 +77,13 @@ class Connection:
         """Why the client shall come back later; empty while it may stay."""
         self._bounds = bounds
         self._outbox = outbox
-        self._notify = notify
+        self._session = session
         self._heartbeat_s = heartbeat_s
         now_s = asyncio.get_running_loop().time()
         self._leave_at_s = now_s + life_s * random.uniform(0.8, 1.2)
         self._heartbeat_at_s = self._next_heartbeat(now_s)
         self._transport: asyncio.Transport | None = None
-        self._unwritten: list[bytes] = []
+        self._unwritten: list[bytes] | None = None
         """Sent in this turn of the event loop. Filled by `send`, emptied by `flush`."""
         self._unwritten_bytes = 0
         self._least_bytes = 0
@@ -99,40 +105,42 @@ class Connection:
 
     def notify(self) -> None:
         """Wakes the session."""
-        self._notify()
+        self._session.call()
 
     def abort(self) -> None:
         self.gone = True
-        self._notify()
+        self._session.call()
         if self._transport is not None:
             self._transport.abort()
 
     def leave(self, reason: str) -> None:
         """The client shall come back later."""
         self.leave_reason = self.leave_reason or reason
-        self._notify()
+        self._session.call()
 
     def send(self, data: bytes) -> None:
         """Takes what the wire has framed; it is written at the end of this turn of the loop."""
-        if not self._unwritten:
+        if self._unwritten is None:
+            self._unwritten = [data]
             self._outbox.add(self)
-        self._unwritten.append(data)
+        else:
+            self._unwritten.append(data)
         self._unwritten_bytes += len(data)
         if self._unwritten_bytes > self._bounds.soft_bytes:
             self.flush()
 
     def flush(self) -> None:
         """Writes what was sent until now. To be called before anything is written past this connection."""
-        if not self._unwritten:
+        if self._unwritten is None:
             return
         data = self._unwritten[0] if len(self._unwritten) == 1 else b"".join(self._unwritten)
-        self._unwritten.clear()
+        self._unwritten = None
         self._unwritten_bytes = 0
         transport = self._transport
         if transport is None or transport.is_closing():
             # uvloop raises when a closed transport is written to.
             self.gone = True
-            self._notify()
+            self._session.call()
             return
         transport.write(data)
         unsent = transport.get_write_buffer_size()
@@ -155,7 +163,7 @@ class Connection:
             return
         if self._transport.is_closing():
             self.gone = True
-            self._notify()
+            self._session.call()
         elif now_s >= self._leave_at_s:
             self.leave("lifetime")
         elif self.wire.answers and now_s - self._heard_at_s > SILENT_HEARTBEATS * self._heartbeat_s:
@@ -168,7 +176,7 @@ class Connection:
         """Called often while it is behind: goes on when the socket has drained, gives up when it takes nothing."""
         if self._transport is None or self._transport.is_closing():
             self.gone = True
-            self._notify()
+            self._session.call()
             return
         unsent = self._transport.get_write_buffer_size()
         if unsent <= self._bounds.drained_bytes:

@@ -13,12 +13,15 @@ class Held:
     __slots__ = ("_events", "_size_bytes")
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: list[Event] | None = None
+        """None while nothing is held: thousands of watchers hold nothing."""
         self._size_bytes = 0
 
     def add(self, event: Event) -> bool:
         """False: there is no room, and nothing is held any more."""
         self._size_bytes += len(event.data)
+        if self._events is None:
+            self._events = []
         if len(self._events) >= HELD_EVENTS or self._size_bytes > HELD_BYTES:
             self.clear()
             return False
@@ -29,8 +32,8 @@ class Held:
         """All of them, oldest first; nothing is held any more."""
         events = self._events
         self.clear()
-        return events
+        return events or []
 
     def clear(self) -> None:
-        self._events = []
+        self._events = None
         self._size_bytes = 0

@@ -47,7 +47,6 @@ class Hub:
     def __init__(self, rings: Mapping[str, Ring]) -> None:
         self._rings = rings
         self._topics: dict[str, dict[Watcher, None]] = {}
-        self._partitions: dict[str, dict[Watcher, None]] = {partition: {} for partition in rings}
         self.delivered = 0
         """Events and progress handed to watchers since the start."""
 
@@ -58,7 +57,6 @@ class Hub:
     def watch(self, topic: str, watcher: Watcher) -> None:
         """From now on `watcher` hears of `topic`."""
         self._topics.setdefault(topic, {})[watcher] = None
-        self._partitions[watcher.partition][watcher] = None
 
     def forget(self, topic: str, watcher: Watcher) -> None:
         """Ends `watch`; harmless when it has ended."""
@@ -66,11 +64,10 @@ class Hub:
         watchers.pop(watcher, None)
         if not watchers:
             self._topics.pop(topic, None)
-        self._partitions[watcher.partition].pop(watcher, None)
 
     def watchers(self) -> int:
         """How many watch now."""
-        return sum(map(len, self._partitions.values()))
+        return sum(map(len, self._topics.values()))
 
     def event(self, event: Event) -> None:
         """The next durable event of its partition."""
@@ -98,7 +95,7 @@ class Hub:
     def lose(self, partition: str) -> None:
         """What comes next from this partition does not continue what came before."""
         self._rings[partition].clear()
-        for watcher in tuple(self._partitions[partition]):
+        for watcher in [one for watchers in self._topics.values() for one in watchers if one.partition == partition]:
             watcher.lose()
 
     def _of(self, job: str, tenant: str) -> tuple[Watcher, ...]:

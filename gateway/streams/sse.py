@@ -14,6 +14,7 @@ from gateway.streams.cursor import BEGINNING, BadCursor, Cursor, parse_cursor
 from gateway.streams.events import NO_EPOCH
 from gateway.streams.framing import frame, prime
 from gateway.streams.subscription import Subscription
+from gateway.streams.wake import Wake
 from gateway.streams.wire import SSE, SSE_PLAIN, SseWire
 
 HEADERS = {
@@ -29,13 +30,13 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
     """Streams a channel. Raises Problem JOB_NOT_FOUND, UnknownJobId or StoreUnavailable before the first byte."""
     cursor = parse_cursor(request.headers.get(LAST_EVENT_ID.name))
     settings = context.settings.gateway
-    wake = asyncio.Event()
+    wake = Wake()
     wire = SSE if request.version >= HttpVersion11 else SSE_PLAIN
     connection = Connection(
         wire,
         context.bounds,
         context.streams.outbox,
-        wake.set,
+        wake,
         life_s=settings.stream_life_s,
         heartbeat_s=settings.heartbeat_s,
     )
@@ -53,6 +54,8 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
         context.metrics.openings.labels(opening.source).inc()
         session = _Session(context, wire, connection, subscription, wake)
         response = await session.begin(request, cursor, opening)
+        # Not kept for the life of the stream: the job as it was.
+        del opening
         await session.follow()
         await session.finish(response)
         return response
@@ -68,7 +71,7 @@ class _Session:
     __slots__ = ("_channel", "_connection", "_context", "_subscription", "_wake", "_wire")
 
     def __init__(
-        self, context: Context, wire: SseWire, connection: Connection, subscription: Subscription, wake: asyncio.Event
+        self, context: Context, wire: SseWire, connection: Connection, subscription: Subscription, wake: Wake
     ) -> None:
         self._context = context
         self._connection = connection
@@ -87,6 +90,9 @@ class _Session:
         own = cursor if isinstance(cursor, Cursor) else f"{epoch}.{BEGINNING}"
         # Through aiohttp, which sends its headers with the first write; everything after goes to the transport.
         await response.write(prime(self._context.streams.retry_ms(), str(own)))
+        # They were sent, and the timer of idle connections is not for this one: both would be kept for hours.
+        response.headers.clear()
+        request.protocol.keep_alive(False)
         self._connection.attach(request.transport)
         self._subscription.show(opening.items)
         self._subscription.open()
@@ -99,8 +105,7 @@ class _Session:
             if subscription.wants_reading and not connection.behind:
                 await subscription.catch_up()
                 continue
-            wake.clear()
-            await wake.wait()
+            await wake.sleep()
 
     async def finish(self, response: web.StreamResponse) -> None:
         """The last frame, and the end of the body."""

@@ -13,6 +13,7 @@ from gateway.streams.wire import WEBSOCKET
 from gateway.streams.ws_session import Session
 
 PROTOCOL = "reelway.v1"
+_PROTOCOLS = (PROTOCOL,)
 
 
 async def websocket(request: web.Request) -> web.StreamResponse:
@@ -23,27 +24,34 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         autoping=False,
         compress=False,  # its buffers would make a connection eight times as large
         max_msg_size=MOST_MESSAGE_BYTES,
-        protocols=(PROTOCOL,),
+        protocols=_PROTOCOLS,
         timeout=context.bounds.farewell_s,
     )
     if not socket.can_prepare(request):
         raise Problem("UPGRADE_NEEDED", headers={"Upgrade": "websocket"})
     _check_origin(request, context)
     principal = request.get(PRINCIPAL)
-    address = request.remote or ""
-    if principal is None and context.strangers.is_crowded(address):
+    if principal is None and context.strangers.is_crowded(_address(request)):
         raise Problem("TOO_MANY_STRANGERS")
     await socket.prepare(request)
+    # They were sent, and would be kept for hours.
+    socket.headers.clear()
     if context.streams.full:
         await _shed(socket, context)
-    elif principal is not None:
-        await Session(context, principal, socket).run(request.transport)
-    else:
-        with context.strangers.present(address):
+        return socket
+    if principal is None:
+        with context.strangers.present(_address(request)):
             principal = await _introduction(socket, context)
-        if principal is not None:
-            await Session(context, principal, socket).run(request.transport)
+    if principal is not None:
+        async with Session(context, principal, socket, request.transport) as session:
+            # What was said last is not kept while the next is awaited.
+            while await session.hear(await socket.receive()):
+                pass
     return socket
+
+
+def _address(request: web.Request) -> str:
+    return request.remote or ""
 
 
 def _check_origin(request: web.Request, context: Context) -> None:

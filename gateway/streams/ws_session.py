@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
 
 import msgspec
 import structlog
@@ -48,10 +50,13 @@ class Session:
     """Lives as long as its connection. Messages are answered in their order; events come in between."""
 
     __slots__ = (
-        "_connection", "_context", "_is_asked_again", "_is_over", "_mistakes", "_principal", "_service", "_socket",
+        "_began_s", "_connection", "_context", "_is_asked_again", "_is_over", "_mistakes", "_principal", "_service",
+        "_socket",
     )  # fmt: skip
 
-    def __init__(self, context: Context, principal: Principal, socket: web.WebSocketResponse) -> None:
+    def __init__(
+        self, context: Context, principal: Principal, socket: web.WebSocketResponse, transport: asyncio.Transport | None
+    ) -> None:
         self._context = context
         self._principal = principal
         self._socket = socket
@@ -60,48 +65,49 @@ class Session:
             WEBSOCKET,
             context.bounds,
             context.streams.outbox,
-            self._wake,
+            self,
             life_s=settings.stream_life_s,
             heartbeat_s=settings.heartbeat_s,
         )
+        self._connection.attach(transport)
+        self._began_s = asyncio.get_running_loop().time()
         self._mistakes = 0
         self._service: asyncio.Task[None] | None = None
         """Does what the connection asked for; there only while there is something to do."""
         self._is_asked_again = False
         self._is_over = False
 
-    async def run(self, transport: asyncio.Transport | None) -> None:
-        """Until one of both sides has closed."""
-        context, loop = self._context, asyncio.get_running_loop()
-        began_s = loop.time()
-        self._connection.attach(transport)
-        context.streams.add(self._connection)
-        try:
-            self._say("hello", ping=context.settings.gateway.heartbeat_s)
-            await self._listen()
-        finally:
-            self._is_over = True
-            context.streams.remove(self._connection)
-            for subscription in tuple(self._connection.subscriptions.values()):
-                self._drop(subscription)
-            if self._service is not None:
-                await self._service
-            context.metrics.stream_seconds.labels("ws").observe(loop.time() - began_s)
+    async def __aenter__(self) -> Self:
+        self._context.streams.add(self._connection)
+        self._say("hello", ping=self._context.settings.gateway.heartbeat_s)
+        return self
 
-    async def _listen(self) -> None:
-        while not self._connection.gone:
-            message = await self._socket.receive()
-            self._connection.heard()
-            if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}:
-                return
-            if message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
-            elif message.type is not WSMsgType.PONG:
-                await self._answer(message)
-            if self._mistakes > MOST_MISTAKES:
-                self._say("bye", code=Close.UNINTELLIGIBLE, reason="unintelligible", retry_ms=None)
-                self._connection.flush()
-                await self._socket.close(code=Close.UNINTELLIGIBLE)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._is_over = True
+        self._context.streams.remove(self._connection)
+        for subscription in tuple(self._connection.subscriptions.values()):
+            self._drop(subscription)
+        if self._service is not None:
+            await self._service
+        lasted_s = asyncio.get_running_loop().time() - self._began_s
+        self._context.metrics.stream_seconds.labels("ws").observe(lasted_s)
+
+    async def hear(self, message: WSMessage) -> bool:
+        """Answers a message. False: this was the last one, or the client was given up."""
+        self._connection.heard()
+        if message.type in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}:
+            return False
+        if message.type is WSMsgType.PING:
+            await self._socket.pong(message.data)
+        elif message.type is not WSMsgType.PONG:
+            await self._answer(message)
+        if self._mistakes > MOST_MISTAKES:
+            self._say("bye", code=Close.UNINTELLIGIBLE, reason="unintelligible", retry_ms=None)
+            self._connection.flush()
+            await self._socket.close(code=Close.UNINTELLIGIBLE)
+        return not self._connection.gone
 
     async def _answer(self, message: WSMessage) -> None:
         try:
@@ -167,7 +173,8 @@ class Session:
         subscription.show(items)
         subscription.open()
 
-    def _wake(self) -> None:
+    def call(self) -> None:
+        """There is something to do."""
         self._is_asked_again = True
         if self._service is None and not self._is_over:
             self._service = asyncio.create_task(self._serve())

@@ -9,6 +9,7 @@ from gateway.http.metrics import GatewayMetrics
 from gateway.http.service import GatewayService
 from gateway.streams.connection import Bounds, Connection
 from gateway.streams.streams import LONGEST_SPREAD_MS, Streams
+from gateway.streams.wake import Wake
 from gateway.streams.wire import SSE
 from tests.gateway.conftest import OpenStream, StartGateway
 from tests.gateway.polling import eventually
@@ -145,9 +146,7 @@ async def test_streams_end_when_the_gateway_drains(
 
 async def test_told_moments_stay_spread_when_the_first_have_gone() -> None:
     streams = Streams(1000, GatewayMetrics())
-    connections = [
-        Connection(SSE, Bounds(), streams.outbox, lambda: None, life_s=60, heartbeat_s=15) for _ in range(500)
-    ]
+    connections = [Connection(SSE, Bounds(), streams.outbox, Wake(), life_s=60, heartbeat_s=15) for _ in range(500)]
     for connection in connections:
         streams.add(connection)
     streams.drain()

@@ -9,6 +9,7 @@ from gateway.streams.connection import Bounds, Connection
 from gateway.streams.outbox import Outbox
 from gateway.streams.subscription import Subscription
 from gateway.streams.tenant_watch import TenantWatch
+from gateway.streams.wake import Wake
 from gateway.streams.watch import JobWatch
 from gateway.streams.wire import SSE
 from tests.gateway.events import event
@@ -52,7 +53,7 @@ class Following:
 
 def subscribed(outbox: Outbox | None = None) -> tuple[Subscription, FullSocket]:
     socket = FullSocket()
-    connection = Connection(SSE, Bounds(), outbox or Outbox(), lambda: None, life_s=60, heartbeat_s=15)
+    connection = Connection(SSE, Bounds(), outbox or Outbox(), Wake(), life_s=60, heartbeat_s=15)
     connection.attach(cast(asyncio.Transport, socket))
     subscription = Subscription("", cast(Channel, Following()), connection)
     connection.subscriptions[""] = subscription

@@ -118,7 +118,7 @@ MUTATIONS = (
         name="websocket-strangers",
         guard="few connections of one address may keep silent about who they are",
         file=SOCKET,
-        old="    if principal is None and context.strangers.is_crowded(address):\n",
+        old="    if principal is None and context.strangers.is_crowded(_address(request)):\n",
         new="    if False:\n",
         tests=(f"{WS}::test_who_does_not_introduce_himself_is_closed_and_few_may_try_at_once",),
     ),
