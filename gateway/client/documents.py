@@ -69,10 +69,12 @@ class Children(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Times are RFC 3339; `document` is the answer it was read from, byte for byte.
 
+    `rev` counts its durable events: one of this `rev` or a lower one is in here already.
     `source` is None for a batch, and `children` for everything else; the jobs of a batch name it as their `parent`.
     """
 
     id: str
+    rev: int = 0
     state: str
     stage: str | None = None
     progress: Progress = Progress()

@@ -1,6 +1,7 @@
 """What a watcher has been told, across all its connections. Pure."""
 
 import re
+from collections.abc import Mapping
 
 _IDENTITY = re.compile(r"(.*)\.(\d{1,19})-(\d{1,20})", re.DOTALL)
 
@@ -12,15 +13,21 @@ class Place:
         self.cursor = cursor
         self._told = cursor
         self._contained: str | None = None
+        self._revs: dict[str, int] = {}
 
-    def begin_anew(self, identity: str | None) -> None:
-        """A snapshot or resync was told: it contains what is older than `identity`, its own id."""
-        self._told, self._contained = None, identity
+    def begin_anew(self, identity: str | None, revs: Mapping[str, int]) -> None:
+        """A snapshot or resync was told: it contains what is older than `identity`, its own id.
 
-    def is_news(self, identity: str | None) -> bool:
+        `revs`: one of many jobs is newer than its id, and contains of these their events up to the revision.
+        """
+        self._told, self._contained, self._revs = None, identity, dict(revs)
+
+    def is_news(self, identity: str | None, job: str, rev: int) -> bool:
         """Whether the event of this id has to be told; it counts as told from now on. Progress has no id."""
         if identity is None:
             return True
+        if rev <= self._revs.get(job, -1):
+            return False
         if self._told is not None and (identity == self._told or _is_before(identity, self._told)):
             return False
         # The terminal event of a job that has ended is told after a snapshot that has its id.

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 
+from gateway.client.documents import JobPage
 from gateway.client.errors import not_a_gateway
 from gateway.client.events import HEARTBEAT, RESYNC, SNAPSHOT, Data, Event, read_event
 from gateway.client.patience import Lost
@@ -71,8 +72,9 @@ class Watching:
             return None
         event = read_event(frame.data, frame.event, frame.id, self._whole)
         if event.type in (SNAPSHOT, RESYNC):
-            self._place.begin_anew(frame.id)
-        elif not self._place.is_news(frame.id):
+            jobs = event.data.jobs if isinstance(event.data, JobPage) else ()
+            self._place.begin_anew(frame.id, {job.id: job.rev for job in jobs})
+        elif not self._place.is_news(frame.id, event.job, event.rev):
             return None
         self._over = self._has_end and event.terminal
         return event

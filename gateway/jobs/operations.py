@@ -36,12 +36,13 @@ _PREFERENCE_APPLIED = header(
 
 
 def a_job(
-    state: State, stage: str, progress: ProgressDocument, outputs: tuple[OutputDocument, ...] = ()
+    rev: int, state: State, stage: str, progress: ProgressDocument, outputs: tuple[OutputDocument, ...] = ()
 ) -> JobDocument:
     """An example."""
     ended = state in (State.COMPLETED, State.CANCELLED)
     return JobDocument(
         id=A_JOB,
+        rev=rev,
         state=state,
         stage=stage,
         progress=progress,
@@ -64,10 +65,10 @@ def a_job(
     )
 
 
-QUEUED = a_job(State.QUEUED, "ingest", ProgressDocument(0.0, "ingest"))
-RUNNING = a_job(State.RUNNING, "transcode", ProgressDocument(41.5, "transcode", eta_s=12.0, speed=38.2))
-COMPLETED = a_job(State.COMPLETED, "store", ProgressDocument(100.0, "store"), (AN_OUTPUT,))
-CANCELLED = a_job(State.CANCELLED, "fetch", ProgressDocument(12.0, "fetch"))
+QUEUED = a_job(1, State.QUEUED, "ingest", ProgressDocument(0.0, "ingest"))
+RUNNING = a_job(6, State.RUNNING, "transcode", ProgressDocument(41.5, "transcode", eta_s=12.0, speed=38.2))
+COMPLETED = a_job(9, State.COMPLETED, "store", ProgressDocument(100.0, "store"), (AN_OUTPUT,))
+CANCELLED = a_job(5, State.CANCELLED, "fetch", ProgressDocument(12.0, "fetch"))
 
 SUBMIT = Operation(
     name="submitJob",

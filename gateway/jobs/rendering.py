@@ -48,6 +48,12 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The job object of the API."""
 
     id: JobId
+    rev: Annotated[
+        int,
+        Meta(
+            ge=0, description="How many durable events it has had: one of this `rev` or a lower one is in here already."
+        ),
+    ]
     state: State
     stage: Annotated[str, Meta(description="The step it is in or waits for.", examples=["transcode"])]
     progress: ProgressDocument
@@ -90,6 +96,7 @@ def job_document(view: JobView, retention_s: float) -> JobDocument:
     expires_at_ms = None if view.ended_at_ms is None else view.ended_at_ms + round(retention_s * 1000)
     return JobDocument(
         id=view.job,
+        rev=view.rev,
         state=view.state,
         stage=view.stage,
         progress=progress_document(view.percent, stored, view.stage),

@@ -8,7 +8,7 @@ A connection has one subscription (`sse`) or many (`websocket`, `ws_session`). W
 (`job_channel`, `watch`, `opening`) or a tenant's jobs, perhaps of one tag (`tenant_channel`, `tenant_watch`, `tags`).
 
 `hub`, `ring`, `watch`, `tenant_watch`, `held`, `opening`, `cursor`, `framing`, `wire` and `messages` are pure; `pump`,
-`tail`, the readers, `connection`, `sse` and `websocket` do the I/O; `outbox` lets what is sent in one turn of the event
-loop leave together, and a session sleeps on its `wake`. One blocking XREAD serves all partitions, on a Redis Cluster one
+`tail`, the readers, `connection`, `sse` and `websocket` do the I/O. What is sent in one turn of the event loop leaves
+together (`outbox`); a session sleeps on its `wake`. One blocking XREAD serves all partitions, on a Redis Cluster one
 each. `streams` knows all connections and has their clock; `timeline` answers with pages of JSON instead.
 """

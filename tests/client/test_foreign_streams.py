@@ -125,6 +125,26 @@ async def test_all_jobs_of_a_tenant(make_client: MakeClient) -> None:
     assert asked == [(path, None), (path, "e.2-0"), (path, "e.5-0")]
 
 
+async def test_what_a_snapshot_of_all_jobs_holds_is_not_told_again(make_client: MakeClient) -> None:
+    """It is newer than its id: who is cut off right behind it is sent what it had included."""
+    page = {"jobs": [JOB | {"rev": 3}], "next": None}
+    answers = [
+        PRIME + event("snapshot", 1, page, job=None, rev=None),
+        event("job.started", 2, {"stage": "ingest"}, job="j00-1")
+        + event("job.started", 1, {"stage": "ingest"}, job="j00-2", id="e.3-0")
+        + event("job.stage", 3, {"done": "ingest", "next": "fetch"}, job="j00-1", id="e.4-0")
+        + event("job.started", 4, {"stage": "fetch"}, job="j00-1", id="e.5-0"),
+    ]
+    seen = []
+    with breaking_server(lambda request: stream(request, answers.pop(0))) as url:
+        async with aclosing(make_client(url).watch_tenant()) as events:
+            async for one in events:
+                seen.append((one.job, one.rev))
+                if one.rev == 4:
+                    break
+    assert seen == [("", 0), ("j00-2", 1), ("j00-1", 4)]
+
+
 async def test_the_end_without_a_terminal_event(make_client: MakeClient) -> None:
     """The job was deleted meanwhile, or its end was told on an earlier connection."""
     answers: list[Answer] = [

@@ -22,8 +22,8 @@ async def test_a_job_is_accepted(api: aiohttp.ClientSession) -> None:
     )
     assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
     assert list(job) == [
-        "id", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "metadata", "outputs",
-        "error", "parent", "children", "created_at", "updated_at", "expires_at", "deadline_at",
+        "id", "rev", "state", "stage", "progress", "reason", "source", "format", "quality", "tags", "metadata",
+        "outputs", "error", "parent", "children", "created_at", "updated_at", "expires_at", "deadline_at",
         "cancel_requested_at", "links",
     ]  # fmt: skip
     assert list(job["progress"]) == ["percent", "stage", "eta_s", "speed", "bytes_done", "bytes_total"]

@@ -1,11 +1,11 @@
 """Whether a watcher of many jobs was told the truth of each, all of it, once and in order. Pure, and forgives nothing.
 
-The order is that of the feed: ids rise. A snapshot says how far each job is, without its revision; from the first event
-on, a job's revisions are contiguous, and that first one follows what the snapshot can have included. Nothing follows a
-job's terminal event. Every job must be in the snapshots, so a test has at most a hundred.
+The order is that of the feed: ids rise. A snapshot says of each job the revision it has reached, and from there on its
+revisions are contiguous. Nothing follows a job's terminal event. Every job must be in the snapshots, so a test has at
+most a hundred.
 
 A snapshot is newer than its id. Whoever is cut off before its events have passed, and comes back with an older id than
-theirs, is shown them although the snapshot had included them.
+theirs, is shown them although the snapshot had included them: by their revision a client knows that they are no news.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,19 +19,20 @@ from tests.watchers.story import Connected, Left, Story
 
 @dataclass(slots=True)
 class _Job:
-    """How far a job was shown. `rev` None: as a snapshot says, which was made at `updated_ms` or later."""
+    """How far a job was shown."""
 
-    rev: int | None = None
+    rev: int = 0
     percent: float = -1.0
     percent_at: str | None = None
     """When that was reported."""
     came_back: bool = False
     """The client has, since its progress was shown."""
-    updated_ms: int = 0
+    newest_ms: int = 0
+    """Of a job of which nothing was shown since the snapshot: its last change in there."""
     state: str | None = None
     """The terminal one."""
     again: bool = False
-    """What the snapshot included may be shown as events too."""
+    """What the snapshot included may be shown as events too: the client came back with an older id."""
 
 
 def judge_tenant(story: Story, jobs: Collection[str], logs: Mapping[str, Kept], allowed: Allowed) -> list[Wrong]:
@@ -71,7 +72,7 @@ class _Reading:
             self._awaits = "prime" if item.primed else self._beginning()
             for known in self._jobs.values():
                 known.came_back = True
-                known.again = known.rev is None and self._place is not None and known.updated_ms >= self._place[1]
+                known.again = self._place is not None and known.newest_ms >= self._place[1]
         elif isinstance(item, Left):
             self._left = True
         else:
@@ -119,13 +120,13 @@ class _Reading:
             self._say("resync", "", f"resync at {frame.id} after {self._place}")
         before, self._jobs = self._jobs, {}
         for document in documents:
-            job, percent = document["id"], document["progress"]["percent"]
+            job, rev, percent = document["id"], document["rev"], document["progress"]["percent"]
             state = document["state"] if document["state"] in TERMINAL else None
             known = before.get(job, _Job())
-            went_back = percent < known.percent or (known.state is not None and state != known.state)
-            if went_back and self._allowed.undone_ms is None:
+            went_back = rev < known.rev or percent < known.percent
+            if (went_back or (known.state is not None and state != known.state)) and self._allowed.undone_ms is None:
                 self._say("undone", job, f"{percent:g} %, {document['state']} after {known}")
-            self._jobs[job] = _Job(percent=percent, updated_ms=milliseconds_of(document["updated_at"]), state=state)
+            self._jobs[job] = _Job(rev, percent, newest_ms=milliseconds_of(document["updated_at"]), state=state)
         self._shown = {key: event for key, event in self._shown.items() if not self._allowed.undone(event[1])}
         self._place = None
         if frame.id is not None and frame.id.endswith(".0-0"):
@@ -139,7 +140,7 @@ class _Reading:
             self._say("after-end", job, f"{frame.event} {rev} after job.{known.state}")
         if frame.event == "job.progress":
             percent = data["data"]["progress"]["percent"]
-            if frame.id is not None or (known.rev is not None and rev != known.rev):
+            if frame.id is not None or not (rev == known.rev or (known.again and rev < known.rev)):
                 self._say("progress", job, f"progress of revision {rev}, id {frame.id}, after {known.rev}")
             if percent < known.percent and not (known.came_back and self._allowed.undone_report(known.percent_at)):
                 self._say("percent", job, f"percent fell from {known.percent:g} to {percent:g}")
@@ -147,22 +148,16 @@ class _Reading:
             return
         if self._moves(job, frame.id) and self._place is not None:
             self._shown[(job, rev)] = (frame.event, *self._place[1:])
-            self._order(known, job, rev, milliseconds_of(data["at"]))
-        known.rev = rev
-        if frame.event.removeprefix("job.") in TERMINAL:
-            known.state, known.again = frame.event.removeprefix("job."), False
-
-    def _order(self, known: _Job, job: str, rev: int, at_ms: int) -> None:
-        if known.rev is not None:
-            if rev != known.rev + 1:
-                self._say("gap" if rev > known.rev else "duplicate", job, f"revision {rev} after {known.rev}")
+            self._order(known, job, rev)
+        if known.again and rev < known.rev:
             return
-        if at_ms < known.updated_ms and not known.again:
-            self._say("duplicate", job, f"revision {rev} is older than the snapshot")
-        earlier = self._logs.get(job, {}).get(rev - 1)
-        # The log at the end is another where something was undone.
-        if earlier is not None and self._allowed.undone_ms is None and earlier.at_ms > known.updated_ms:
-            self._say("gap", job, f"revision {rev - 1} is newer than the snapshot, and {rev} was shown first")
+        known.rev, known.newest_ms, known.again = rev, 0, False
+        if frame.event.removeprefix("job.") in TERMINAL:
+            known.state = frame.event.removeprefix("job.")
+
+    def _order(self, known: _Job, job: str, rev: int) -> None:
+        if rev != known.rev + 1 and not (known.again and rev <= known.rev):
+            self._say("gap" if rev > known.rev else "duplicate", job, f"revision {rev} after {known.rev}")
 
     def _moves(self, job: str, identity: str | None) -> bool:
         """Takes the id of a durable event as the client's cursor: it is one, and lies behind the last one."""

@@ -52,7 +52,8 @@ def progress(job: str, rev: int, percent: float, identity: str | None = None) ->
 
 
 def document(job: str, updated_ms: int, percent: float = 0.0, state: str = "running") -> dict[str, Any]:
-    return {"id": job, "state": state, "progress": {"percent": percent}, "updated_at": time(updated_ms)}
+    rev = max(number for number, logged in LOGS[job].items() if logged.at_ms <= updated_ms)
+    return {"id": job, "rev": rev, "state": state, "progress": {"percent": percent}, "updated_at": time(updated_ms)}
 
 
 def whole(kind: str, identity: str, *documents: dict[str, Any]) -> Frame:
@@ -129,6 +130,8 @@ CORRUPTIONS: dict[str, tuple[str, Story, Allowed, Change]] = {
     "a missing event": ("gap", GOOD, STRICT, swap(8)),
     "a missing first event": ("gap", GOOD, STRICT, lambda told: told.__setitem__(slice(3, 9), [])),
     "an event twice": ("duplicate", GOOD, STRICT, put(9, event(A, 3, id="e1.1005-1"))),
+    "a revision that falls with a resync": ("undone", RESYNCED, LOSSY, swap(
+        6, whole("resync", "e1.1006-0", document(A, 1001, 25.0), document(B, 1006, 10.0, "failed")))),
     "an event that the snapshot holds": ("duplicate", GOOD, STRICT, swap(3, event(B, 2), event(A, 2))),
     "what the snapshot held, in the same connection": ("after-end", AGAIN, STRICT, lambda told: told.__delitem__(
         slice(3, 5))),

@@ -66,6 +66,14 @@ MUTATIONS = (
         tests=(f"{FOREIGN}::test_what_counts_anew_after_a_resync",),
     ),
     Mutation(
+        name="client-knows-what-a-snapshot-of-many-holds",
+        guard="an event that a snapshot of all jobs holds already is not told after it, though its id is newer",
+        file=PLACE,
+        old="        if rev <= self._revs.get(job, -1):\n            return False\n",
+        new="",
+        tests=(f"{FOREIGN}::test_what_a_snapshot_of_all_jobs_holds_is_not_told_again",),
+    ),
+    Mutation(
         name="client-knows-what-a-snapshot-holds",
         guard="an event that a snapshot holds already is not told after it",
         file=PLACE,
