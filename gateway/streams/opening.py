@@ -8,7 +8,7 @@ import msgspec
 from actors.kernel.views import JobView
 from gateway.jobs.rendering import job_json
 from gateway.streams.channel import NothingNew, Opening
-from gateway.streams.cursor import BadCursor, Cursor, events_after
+from gateway.streams.cursor import BEGINNING, BadCursor, Cursor, events_after
 from gateway.streams.events import NO_EPOCH, Envelope, Event, Pulse, Shown, Snapshot
 from gateway.streams.reader import Reading
 from gateway.streams.ring import Ring
@@ -74,13 +74,22 @@ def continuation(view: JobView, rest: Sequence[Event], watch: JobWatch) -> list[
 def snapshot(
     kind: Literal["snapshot", "resync"], view: JobView, reading: Reading, watch: JobWatch, retention_s: float
 ) -> list[Shown]:
-    """The whole job, with its own cursor; of a terminal job its last event follows."""
-    identity = f"{reading.epoch or NO_EPOCH}.{view.last_event}"
+    """The whole job, with its own cursor; of a job that has ended its last event follows.
+
+    The cursor lies before that one: who is cut off between the two is told of the end when it comes back.
+    """
+    last = [event for event in reading.log if event.rev == view.rev] if view.terminal else []
+    entry = _before(view.rev, reading.log) if last else view.last_event
+    identity = f"{reading.epoch or NO_EPOCH}.{entry}"
     document = msgspec.Raw(job_json(view, retention_s))
     envelope = Envelope(identity, kind, view.job, view.rev, timestamp(view.updated_at_ms), document)
     watch.show(view.rev, view.percent, view.updated_at_ms, end_state_of(view))
-    last = [event for event in reading.log if event.rev == view.rev] if view.terminal else []
     return [Snapshot(kind, identity, msgspec.json.encode(envelope)), *last]
+
+
+def _before(rev: int, log: Sequence[Event]) -> str:
+    """The entry of the event before that revision; the beginning where the log does not hold it."""
+    return next((event.entry for event in log if event.rev == rev - 1), BEGINNING)
 
 
 def end_state_of(view: JobView) -> str | None:

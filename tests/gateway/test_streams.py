@@ -10,6 +10,7 @@ from gateway.http.service import GatewayService
 from tests.gateway.conftest import OpenStream, StartGateway
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
 from tests.gateway.sse_client import SseClient
+from tests.gateway.ws_client import WsClient
 
 WHOLE = ["job.started", *["job.stage", "job.started"] * 3, "job.completed"]
 
@@ -48,7 +49,17 @@ async def test_a_finished_job_is_told_at_once(
     assert stream.events() == ["snapshot", "job.completed", "end"]
     again = await open_stream(gateway, job, stream.cursor)
     assert again.status == 204, "an EventSource stops at 204"
-    assert frames[1].id == frames[2].id == stream.cursor
+    assert frames[2].id == stream.cursor
+    cut_off = await open_stream(gateway, job, frames[1].id)
+    await cut_off.rest()
+    assert cut_off.events() == ["job.completed", "end"], "who is cut off behind the snapshot has not been told the end"
+    socket = await WsClient.open(gateway)
+    try:
+        assert (await socket.subscribe("a", f"job:{job}", frames[1].id))["recovered"]
+        assert [one["event"]["type"] for one in await socket.events(1)] == ["job.completed"]
+        await socket.until("end")
+    finally:
+        await socket.close()
 
 
 async def test_watchers_that_join_late_or_twice_see_the_same_end(

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.watchers.checker import ID, TERMINAL, WHOLE, Allowed, Kept, Wrong, milliseconds_of
+from tests.watchers.checker import ID, TERMINAL, WHOLE, Allowed, Kept, Wrong
 from tests.watchers.frames import Frame
 from tests.watchers.story import Connected, Left, Story
 
@@ -27,8 +27,8 @@ class _Job:
     """When that was reported."""
     came_back: bool = False
     """The client has, since its progress was shown."""
-    newest_ms: int = 0
-    """Of a job of which nothing was shown since the snapshot: its last change in there."""
+    untold: bool = True
+    """No event of it was shown since the snapshot."""
     state: str | None = None
     """The terminal one."""
     again: bool = False
@@ -72,7 +72,7 @@ class _Reading:
             self._awaits = "prime" if item.primed else self._beginning()
             for known in self._jobs.values():
                 known.came_back = True
-                known.again = self._place is not None and known.newest_ms >= self._place[1]
+                known.again = known.untold
         elif isinstance(item, Left):
             self._left = True
         else:
@@ -126,7 +126,7 @@ class _Reading:
             went_back = rev < known.rev or percent < known.percent
             if (went_back or (known.state is not None and state != known.state)) and self._allowed.undone_ms is None:
                 self._say("undone", job, f"{percent:g} %, {document['state']} after {known}")
-            self._jobs[job] = _Job(rev, percent, newest_ms=milliseconds_of(document["updated_at"]), state=state)
+            self._jobs[job] = _Job(rev, percent, state=state)
         self._shown = {key: event for key, event in self._shown.items() if not self._allowed.undone(event[1])}
         self._place = None
         if frame.id is not None and frame.id.endswith(".0-0"):
@@ -151,7 +151,7 @@ class _Reading:
             self._order(known, job, rev)
         if known.again and rev < known.rev:
             return
-        known.rev, known.newest_ms, known.again = rev, 0, False
+        known.rev, known.untold, known.again = rev, False, False
         if frame.event.removeprefix("job.") in TERMINAL:
             known.state = frame.event.removeprefix("job.")
 

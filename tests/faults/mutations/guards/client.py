@@ -61,8 +61,8 @@ MUTATIONS = (
         name="client-counts-anew-after-resync",
         guard="what follows a resync is told although its id is not newer than what was told before",
         file=PLACE,
-        old="        self._told, self._contained = None, identity\n",
-        new="        self._contained = identity\n",
+        old="        self._told, self._contained, self._revs = None, identity, dict(revs)\n",
+        new="        self._contained, self._revs = identity, dict(revs)\n",
         tests=(f"{FOREIGN}::test_what_counts_anew_after_a_resync",),
     ),
     Mutation(

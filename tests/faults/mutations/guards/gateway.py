@@ -145,6 +145,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        name="snapshot-lies-before-the-end",
+        guard="who is cut off between the snapshot of a job that has ended and its end is told the end afterwards",
+        file="gateway/streams/opening.py",
+        old="_before(view.rev, reading.log) if last else view.last_event",
+        new="view.last_event",
+        tests=(f"{TESTS}/test_streams.py::test_a_finished_job_is_told_at_once",),
+    ),
+    Mutation(
         name="another-tenants-ring",
         guard="memory shows nobody another tenant's job",
         file="gateway/streams/opening.py",
