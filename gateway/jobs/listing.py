@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 from actors.kernel import JobView
 from gateway.jobs.request import JobsQuery
+from gateway.jobs.tags import tags_in
 from gateway.openapi.operation import header
-from gateway.streams.tags import tags_in
 
 LINK = header(
     "Link",

@@ -3,21 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Collection
 
-import msgspec
 import redis.asyncio
 
 from actors.kernel import Partitions, persist
+from gateway.jobs.tags import tags_in
 from gateway.streams.reader import PATIENCE_S
 
 MOST_JOBS = 50_000
 """Jobs that are remembered; of others the tags are read again."""
-
-
-class _Tagged(msgspec.Struct, frozen=True):
-    tags: tuple[str, ...] = ()
-
-
-_tagged = msgspec.json.Decoder(_Tagged)
 
 
 class Tags:
@@ -54,14 +47,6 @@ class Tags:
                 pipeline.hget(self._partitions.keys_of_job(job).job(job), "spec")
             found: list[bytes | None] = await pipeline.execute()
         return found
-
-
-def tags_in(spec: bytes) -> tuple[str, ...]:
-    """The tags in the spec of a job; none where it was not made by this API."""
-    try:
-        return _tagged.decode(spec).tags
-    except msgspec.DecodeError:
-        return ()
 
 
 def _tags_of(spec: bytes | None) -> tuple[str, ...]:

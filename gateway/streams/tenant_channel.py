@@ -6,12 +6,12 @@ from typing import Literal
 import msgspec
 
 from gateway.http.context import Context
+from gateway.jobs.tags import tags_in
 from gateway.principal import Principal
 from gateway.streams.channel import Opening
 from gateway.streams.cursor import BEGINNING, BadCursor, Cursor
 from gateway.streams.events import NO_EPOCH, Envelope, Event, Shown, Snapshot
 from gateway.streams.hub import tenant_topic
-from gateway.streams.tags import tags_in
 from gateway.streams.tenant_watch import Mark, TenantWatch
 from gateway.times import now_ms, timestamp
 

@@ -9,8 +9,8 @@ import redis.asyncio
 
 from actors.kernel import JobView, Partitions, list_jobs, persist
 from gateway.jobs.rendering import JobsPage, job_document
+from gateway.jobs.tags import tags_in
 from gateway.streams.reader import PATIENCE_S
-from gateway.streams.tags import tags_in
 
 NEWEST = 100
 
