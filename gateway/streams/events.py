@@ -80,14 +80,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
-        framed = self._chunked if chunked else self._plain
-        if not framed:
-            framed = frame(self.type, self.envelope, self.id)
-            if chunked:
-                framed = self._chunked = chunk(framed)
-            else:
-                self._plain = framed
-        return framed
+        return _framed(self, self.type, self.id, chunked=chunked)
 
 
 class Pulse(msgspec.Struct, kw_only=True, gc=False):
@@ -115,18 +108,23 @@ class Pulse(msgspec.Struct, kw_only=True, gc=False):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame. It has no id, so it does not move the client's cursor."""
-        framed = self._chunked if chunked else self._plain
-        if not framed:
-            framed = frame(PROGRESS, self.envelope)
-            if chunked:
-                framed = self._chunked = chunk(framed)
-            else:
-                self._plain = framed
-        return framed
+        return _framed(self, PROGRESS, None, chunked=chunked)
 
     def _data(self) -> msgspec.Raw:
         document = _PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
         return msgspec.Raw(msgspec.json.encode(document))
+
+
+def _framed(item: Event | Pulse, kind: str, identity: str | None, *, chunked: bool) -> bytes:
+    """Its frame, which is made once for each form and kept."""
+    framed = item._chunked if chunked else item._plain
+    if not framed:
+        framed = frame(kind, item.envelope, identity)
+        if chunked:
+            framed = item._chunked = chunk(framed)
+        else:
+            item._plain = framed
+    return framed
 
 
 class Snapshot(msgspec.Struct, frozen=True):
