@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-import redis.asyncio
-
 Entry = tuple[bytes, list[bytes]]
 """Id, and the names and values of the fields in turn. (On the wire a list; nobody changes it.)"""
 
 
-async def read_streams(
-    client: redis.asyncio.Redis, places: Mapping[str, str], *, count: int, block_ms: int
-) -> dict[str, list[Entry]]:
-    """What follows these ids in these streams: at most `count` of each; nothing when nothing came in `block_ms`.
+def xread(places: Mapping[str, str], *, count: int, block_ms: int) -> tuple[str | int, ...]:
+    """The command for what follows these ids in these streams: at most `count` entries of each.
 
-    `client` is one of `connect`: that of another hand would make a dict of each entry.
+    The reply is nothing when nothing comes in `block_ms`. For a client of `connect`: that of another hand would make a
+    dict of each entry.
     """
-    reply: Any = await client.execute_command(  # type: ignore[no-untyped-call]
-        "XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *places, *places.values()
-    )
-    return {name.decode(): entries for name, entries in reply or ()}
+    return ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *places, *places.values())
+
+
+def entries(reply: Any) -> dict[str, list[Entry]]:
+    """What was answered to `xread`, by stream; a stream without news is not there."""
+    return {name.decode(): found for name, found in reply or ()}

@@ -7,7 +7,7 @@ from typing import Any, Self
 import msgspec
 
 from actors.kernel import KernelOptions, Partitions, RedisOptions, Submission, Submitter, connect, end_tasks
-from actors.kernel.reading import read_streams
+from actors.kernel.reading import entries, xread
 from actors.kernel.scripts import text
 from bench.bodies import SPEC
 
@@ -66,8 +66,9 @@ class FeedClient:
         try:
             while True:
                 block_ms = round(BLOCK_S * 1000)
-                news = await read_streams(self._reading, {self._feed: last}, count=MOST, block_ms=block_ms)
-                for entry, (_, written) in news.get(self._feed, ()):
+                command = xread({self._feed: last}, count=MOST, block_ms=block_ms)
+                reply = await self._reading.execute_command(*command)  # type: ignore[no-untyped-call]
+                for entry, (_, written) in entries(reply).get(self._feed, ()):
                     last = text(entry)
                     event = msgspec.json.decode(written, type=_Event)
                     if event.type in ENDS and (awaited := self._awaited.pop(event.job, None)) is not None:

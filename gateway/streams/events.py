@@ -16,13 +16,23 @@ from gateway.jobs.documents import (
     progress_document,
     reason_document,
 )
-from gateway.streams.framing import chunk, frame
+from gateway.streams.framing import content, frame, frame_chunk
 from gateway.times import timestamp
 
 TERMINAL_TYPES = frozenset(f"job.{state}" for state in TERMINAL)
 PROGRESS = "job.progress"
 NO_EPOCH = "0"
 """Stands for the epoch of a feed that is lost. It is no epoch, so a cursor made with it is never valid."""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class PulseData(msgspec.Struct, frozen=True):
+    """What progress says."""
+
+    progress: ProgressDocument
+    reason: ReasonDocument | None
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -34,11 +44,11 @@ class Envelope(msgspec.Struct, frozen=True):
     job: str | None
     rev: int | None
     at: str
-    data: msgspec.Raw
+    data: msgspec.Raw | PulseData
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """One durable event. `entry` is its id in the feed; `epoch` names the feed. Serialised once per form.
+    """One durable event. `entry` is its id in the feed; `epoch` names the feed. Serialised once for each transport.
 
     Not looked at by the garbage collector, as thousands are kept: it refers to nothing that could refer to it.
     """
@@ -53,8 +63,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     at_ms: int
     data: bytes
     _envelope: bytes = b""
-    _plain: bytes = b""
-    _chunked: bytes = b""
+    _chunk: bytes = b""
 
     @property
     def id(self) -> str:
@@ -67,20 +76,24 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     @property
     def end_state(self) -> str | None:
         """The state that this event ends the job in; None when it goes on."""
-        return self.type.removeprefix("job.") if self.terminal else None
+        return self.type.removeprefix("job.") if self.type in TERMINAL_TYPES else None
 
     @property
     def envelope(self) -> bytes:
         if not self._envelope:
-            data = msgspec.Raw(event_data(self.type, self.job, self.data))
-            self._envelope = msgspec.json.encode(
-                Envelope(self.id, self.type, self.job, self.rev, timestamp(self.at_ms), data)
-            )
+            self._envelope = self._serialise(self.id)
         return self._envelope
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
-        return _framed(self, self.type, self.id, chunked=chunked)
+        if not self._chunk:
+            identity = self.id
+            self._chunk = frame_chunk(self.type, self._envelope or self._serialise(identity), identity)
+        return self._chunk if chunked else content(self._chunk)
+
+    def _serialise(self, identity: str) -> bytes:
+        data = msgspec.Raw(event_data(self.type, self.job, self.data))
+        return _encoder.encode(Envelope(identity, self.type, self.job, self.rev, timestamp(self.at_ms), data))
 
 
 class Pulse(msgspec.Struct, kw_only=True, gc=False):
@@ -95,36 +108,23 @@ class Pulse(msgspec.Struct, kw_only=True, gc=False):
     progress: bytes
     reason: bytes
     _envelope: bytes = b""
-    _plain: bytes = b""
-    _chunked: bytes = b""
+    _chunk: bytes = b""
 
     @property
     def envelope(self) -> bytes:
         if not self._envelope:
-            self._envelope = msgspec.json.encode(
-                Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), self._data())
-            )
+            self._envelope = self._serialise()
         return self._envelope
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame. It has no id, so it does not move the client's cursor."""
-        return _framed(self, PROGRESS, None, chunked=chunked)
+        if not self._chunk:
+            self._chunk = frame_chunk(PROGRESS, self._envelope or self._serialise())
+        return self._chunk if chunked else content(self._chunk)
 
-    def _data(self) -> msgspec.Raw:
-        document = _PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
-        return msgspec.Raw(msgspec.json.encode(document))
-
-
-def _framed(item: Event | Pulse, kind: str, identity: str | None, *, chunked: bool) -> bytes:
-    """Its frame, which is made once for each form and kept."""
-    framed = item._chunked if chunked else item._plain
-    if not framed:
-        framed = frame(kind, item.envelope, identity)
-        if chunked:
-            framed = item._chunked = chunk(framed)
-        else:
-            item._plain = framed
-    return framed
+    def _serialise(self) -> bytes:
+        data = PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
+        return _encoder.encode(Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), data))
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -136,17 +136,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame."""
-        plain = frame(self.type, self.envelope, self.id)
-        return chunk(plain) if chunked else plain
+        return (frame_chunk if chunked else frame)(self.type, self.envelope, self.id)
 
 
 Shown = Event | Pulse | Snapshot
 """What a watcher is shown."""
-
-
-class _PulseData(msgspec.Struct, frozen=True):
-    progress: ProgressDocument
-    reason: ReasonDocument | None
 
 
 class _ReasonData(msgspec.Struct, frozen=True):
@@ -161,16 +155,18 @@ class _ShownOutputs(msgspec.Struct, frozen=True):
     outputs: tuple[OutputDocument, ...]
 
 
+_outputs = msgspec.json.Decoder(CompletedEvent)
+_reason = msgspec.json.Decoder(_ReasonData)
+
+
 def event_data(kind: str, job: str, data: bytes) -> bytes:
     """An event's data as clients see it: outputs get their address, times their text. One line of JSON."""
     try:
         if kind == "job.completed":
-            outputs = msgspec.json.decode(data, type=CompletedEvent).outputs
-            return msgspec.json.encode(_ShownOutputs(tuple(output_document(job, facts) for facts in outputs)))
-        if kind in ("job.retrying", "job.held"):
-            stored = msgspec.json.decode(data, type=_ReasonData).reason
-            if stored is not None:
-                return msgspec.json.encode(_ShownReason(reason_document(stored)))
+            outputs = _outputs.decode(data).outputs
+            return _encoder.encode(_ShownOutputs(tuple(output_document(job, facts) for facts in outputs)))
+        if kind in ("job.retrying", "job.held") and (stored := _reason.decode(data).reason) is not None:
+            return _encoder.encode(_ShownReason(reason_document(stored)))
     except msgspec.DecodeError:
         # Jobs of another kind carry data of another form. It is a JSON object and passes as it is.
         pass
@@ -187,9 +183,14 @@ class _FeedBody(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
+_body = msgspec.json.Decoder(_FeedBody)
+_PULSE_NAMES = [b"job", b"tenant", b"rev", b"at", b"percent", b"progress", b"reason"]
+"""As actors/kernel/lua writes them."""
+
+
 def read_event(partition: str, epoch: str, entry: str, tenant: bytes, written: bytes) -> Event:
     """An entry of the feed, whose one field is the tenant's name and the event. Raises ValueError when it is none."""
-    body = msgspec.json.decode(written, type=_FeedBody)
+    body = _body.decode(written)
     return Event(
         partition=partition,
         epoch=epoch,
@@ -205,14 +206,19 @@ def read_event(partition: str, epoch: str, entry: str, tenant: bytes, written: b
 
 def read_pulse(partition: str, named: Sequence[bytes]) -> Pulse:
     """An entry of the pulse: names and values in turn. Raises KeyError or ValueError when it is none."""
-    fields = dict(zip(named[::2], named[1::2], strict=True))
+    names, values = named[::2], named[1::2]
+    if names != _PULSE_NAMES:
+        # Of a kernel that says more, or in another order.
+        fields = dict(zip(names, values, strict=True))
+        values = [fields[name] for name in _PULSE_NAMES]
+    job, tenant, rev, at_ms, percent, progress, reason = values
     return Pulse(
         partition=partition,
-        job=fields[b"job"].decode(),
-        tenant=fields[b"tenant"].decode(),
-        rev=int(fields[b"rev"]),
-        at_ms=int(fields[b"at"]),
-        percent=float(fields[b"percent"]),
-        progress=fields[b"progress"],
-        reason=fields[b"reason"],
+        job=job.decode(),
+        tenant=tenant.decode(),
+        rev=int(rev),
+        at_ms=int(at_ms),
+        percent=float(percent),
+        progress=progress,
+        reason=reason,
     )

@@ -8,8 +8,17 @@ _FINAL_TEXT, _FINAL_PING = 0x81, 0x89
 
 def frame(event: str, data: bytes, identity: str | None = None) -> bytes:
     """One event. `data` is one line; an event without `identity` leaves the client's cursor where it is."""
-    head = f"id: {identity}\nevent: {event}\ndata: " if identity else f"event: {event}\ndata: "
-    return head.encode() + data + b"\n\n"
+    return b"".join((_head(event, identity), data, b"\n\n"))
+
+
+def frame_chunk(event: str, data: bytes, identity: str | None = None) -> bytes:
+    """`chunk(frame(...))` without the copy in between."""
+    head = _head(event, identity)
+    return b"".join((b"%x\r\n" % (len(head) + len(data) + 2), head, data, b"\n\n\r\n"))
+
+
+def _head(event: str, identity: str | None) -> bytes:
+    return (f"id: {identity}\nevent: {event}\ndata: " if identity else f"event: {event}\ndata: ").encode()
 
 
 def prime(retry_ms: int, identity: str) -> bytes:
@@ -24,6 +33,11 @@ def prime(retry_ms: int, identity: str) -> bytes:
 def chunk(data: bytes) -> bytes:
     """`data` as one chunk of an HTTP/1.1 body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def content(chunk: bytes) -> bytes:
+    """What was made a chunk."""
+    return chunk[chunk.index(b"\n") + 1 : -2]
 
 
 def text_message(data: bytes) -> bytes:

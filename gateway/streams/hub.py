@@ -46,7 +46,8 @@ class Hub:
 
     def __init__(self, rings: Mapping[str, Ring]) -> None:
         self._rings = rings
-        self._topics: dict[str, dict[Watcher, None]] = {}
+        self._topics: dict[str, tuple[Watcher, ...]] = {}
+        """Replaced when somebody comes or goes, and never changed: that is rare beside what they hear."""
         self.delivered = 0
         """Events and progress handed to watchers since the start."""
 
@@ -56,14 +57,17 @@ class Hub:
 
     def watch(self, topic: str, watcher: Watcher) -> None:
         """From now on `watcher` hears of `topic`."""
-        self._topics.setdefault(topic, {})[watcher] = None
+        self._topics[topic] = (*self._topics.get(topic, ()), watcher)
 
     def forget(self, topic: str, watcher: Watcher) -> None:
         """Ends `watch`; harmless when it has ended."""
-        watchers = self._topics.get(topic, {})
-        watchers.pop(watcher, None)
-        if not watchers:
-            self._topics.pop(topic, None)
+        watchers = self._topics.get(topic, ())
+        if watcher in watchers:
+            at = watchers.index(watcher)
+            if others := watchers[:at] + watchers[at + 1 :]:
+                self._topics[topic] = others
+            else:
+                del self._topics[topic]
 
     def watchers(self) -> int:
         """How many watch now."""
@@ -99,8 +103,4 @@ class Hub:
             watcher.lose()
 
     def _of(self, job: str, tenant: str) -> tuple[Watcher, ...]:
-        of_job = self._topics.get(job)
-        of_tenant = self._topics.get(tenant_topic(tenant))
-        if of_tenant:
-            return (*(of_job or ()), *of_tenant)
-        return tuple(of_job) if of_job else ()
+        return self._topics.get(job, ()) + self._topics.get(tenant_topic(tenant), ())

@@ -79,5 +79,6 @@ class Subscription:
             connection.send(shown(items[0], self.name))
         elif items:
             connection.send(b"".join([shown(item, self.name) for item in items]))
-        if self.watch.ended or (self.wants_reading and not connection.behind):
+        watch = self.watch
+        if watch.ended or ((watch.must_read or watch.unknown is not None) and not connection.behind):
             connection.notify()

@@ -1,25 +1,27 @@
 """Reads the feeds and the progress of some partitions and hands every entry to the hub, once and in order.
 
 One blocking XREAD serves all of them, always from concrete ids. An XREAD from an id that is no longer in its stream
-answers without an error, so after every read the tail confirms that the entry it read from is still there (or is the
+answers without an error, so with every read the tail confirms that the entry it read from is still there (or is the
 stream's last id, or the beginning of a stream that was never trimmed) and that the feed's epoch is the same. Where that
-fails, every watcher of the partition is told to read again. The confirmation is sent after the read was answered: an
-entry that is there then was there all the time. Partitions without news are confirmed once a second. So a primary whose
-end of the feed was lost in a failover is noticed as well.
+fails, every watcher of the partition is told to read again. The confirmation travels behind the read, and the server
+looks when the read was answered: an entry that is there then was there all the time. A read ends once a second, news or
+not, so a primary whose end of the feed was lost in a failover is noticed as well.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis.asyncio
 import structlog
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 
 from actors.kernel.connection import jittered
 from actors.kernel.keys import Partitions
-from actors.kernel.reading import Entry, read_streams
+from actors.kernel.reading import Entry, entries, xread
 from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, read_event, read_pulse
 from gateway.streams.hub import Hub
@@ -28,7 +30,6 @@ READ_COUNT = 1000
 TICK_S = 0.005
 """Pause after a read that brought something: what arrives meanwhile travels together."""
 YIELD_AFTER = 500
-CONFIRM_S = 1.0
 LONGEST_PAUSE_S = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -66,7 +67,6 @@ class Tail:
         self._feed_length = feed_length
         self._block_ms = block_ms
         self._places = {partition: Place(partition) for partition in together}
-        self._confirmed_at_s = 0.0
         self._answered_at_s = 0.0
         self._backlog_s = 0.0
         self.started = asyncio.Event()
@@ -110,7 +110,7 @@ class Tail:
 
     async def _find_places(self) -> None:
         """At the first start, the ends of all streams; later, whether the places still hold."""
-        await self._confirm(tuple(self._places.values()))
+        await self._confirm()
         self._answered()
         self.started.set()
 
@@ -120,20 +120,17 @@ class Tail:
             keys = self._partitions.keys(place.partition)
             streams[keys.feed] = place.feed
             streams[keys.pulse] = place.pulse
-        news = await read_streams(self._client, streams, count=READ_COUNT, block_ms=self._block_ms)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command(*xread(streams, count=READ_COUNT, block_ms=self._block_ms))
+            self._ask_for_proof(pipeline)
+            read, *proof = await pipeline.execute()
         self._answered()
-        await self._confirm(self._to_confirm(news))
+        await self._judge_all(proof)
+        news = entries(read)
         for place in self._places.values():
             await self._pass_on(place, news)
         if news:
             await asyncio.sleep(TICK_S)
-
-    def _to_confirm(self, news: dict[str, list[Entry]]) -> tuple[Place, ...]:
-        now_s = time.monotonic()
-        if now_s - self._confirmed_at_s >= CONFIRM_S:
-            self._confirmed_at_s = now_s
-            return tuple(self._places.values())
-        return tuple(place for place in self._places.values() if self._partitions.keys(place.partition).feed in news)
 
     async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
         keys = self._partitions.keys(place.partition)
@@ -164,18 +161,23 @@ class Tail:
                 await asyncio.sleep(0)
         self._note_backlog(news.get(keys.feed, []))
 
-    async def _confirm(self, places: tuple[Place, ...]) -> None:
-        if not places:
-            return
+    async def _confirm(self) -> None:
         async with self._client.pipeline(transaction=False) as pipeline:
-            for place in places:
-                keys = self._partitions.keys(place.partition)
-                pipeline.get(keys.epoch)
-                pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
-                pipeline.xlen(keys.feed)
-            replies = await pipeline.execute()
-        for number, place in enumerate(places):
-            epoch, found, length = replies[3 * number : 3 * number + 3]
+            self._ask_for_proof(pipeline)
+            proof = await pipeline.execute()
+        await self._judge_all(proof)
+
+    def _ask_for_proof(self, pipeline: Pipeline) -> None:
+        """Three commands for each partition."""
+        for place in self._places.values():
+            keys = self._partitions.keys(place.partition)
+            pipeline.get(keys.epoch)
+            pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
+            pipeline.xlen(keys.feed)
+
+    async def _judge_all(self, proof: Sequence[Any]) -> None:
+        for number, place in enumerate(self._places.values()):
+            epoch, found, length = proof[3 * number : 3 * number + 3]
             await self._judge(place, epoch.decode() if epoch else None, bool(found), length)
 
     async def _judge(self, place: Place, epoch: str | None, found: bool, length: int) -> None:

@@ -72,7 +72,7 @@ class JobWatch:
 
     def event(self, event: Event) -> Sequence[Event | Pulse]:
         """A durable event arrived. Returns what to show now."""
-        if self.ended or self.must_read:
+        if self.must_read or self.end_state is not None:
             return ()
         if self.holding:
             self.must_read = not self._held.add(event)
@@ -81,7 +81,7 @@ class JobWatch:
 
     def pulse(self, pulse: Pulse) -> Sequence[Event | Pulse]:
         """Progress arrived. Returns what to show now."""
-        if self.ended or self.must_read or self._is_old(pulse):
+        if self.must_read or self.end_state is not None or self._is_old(pulse):
             return ()
         if self.holding or pulse.rev > self.rev:
             # The event that it follows is still on its way.
@@ -106,7 +106,7 @@ class JobWatch:
             return ()
         self.rev = event.rev
         self.end_state = event.end_state
-        return [event, *self._waiting_progress()]
+        return (event,) if self._pulse is None else (event, *self._waiting_progress())
 
     def _waiting_progress(self) -> Sequence[Event | Pulse]:
         pulse = self._pulse

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from gateway.streams.cursor import BadCursor, Cursor, events_after, events_since, parse_cursor
-from gateway.streams.events import event_data
-from gateway.streams.framing import chunk, frame, prime
+from gateway.streams.events import event_data, read_pulse
+from gateway.streams.framing import chunk, content, frame, frame_chunk, prime
 from tests.gateway.events import event, pulse
 
 LOG = [event(rev) for rev in range(3, 9)]
@@ -59,12 +59,18 @@ def test_frames() -> None:
     assert prime(1234, "e.0-0") == b"retry: 1234\nid: e.0-0\n\n"
     assert chunk(b"abc") == b"3\r\nabc\r\n"
     assert chunk(b"x" * 300).startswith(b"12c\r\n")
+    for data in (b"{}", b"x" * 300):
+        for identity in (None, "e.1-0"):
+            framed = frame("job.stage", data, identity)
+            assert frame_chunk("job.stage", data, identity) == chunk(framed)
+            assert content(chunk(framed)) == framed
 
 
 def test_an_event_is_one_line_and_serialised_once() -> None:
     one = event(3, data=b'{"a":\n  [1,\r\n 2]}')
     framed = one.frame(chunked=False)
-    assert framed is one.frame(chunked=False)
+    assert one.frame(chunked=True) is one.frame(chunked=True)
+    assert one.envelope is one.envelope
     lines = framed.decode().split("\n")
     assert lines[0] == "id: e1.1003-0"
     assert lines[1] == "event: job.stage"
@@ -78,6 +84,17 @@ def test_progress_has_no_id() -> None:
     assert not framed.startswith("id:")
     assert '"id":null' in framed
     assert '"percent":12.5' in framed
+
+
+def test_progress_is_read_by_its_names() -> None:
+    said = {b"job": b"j00-a", b"tenant": b"t", b"rev": b"3", b"at": b"7", b"percent": b"1.5", b"progress": b"{}"}
+    said |= {b"reason": b""}
+    read = read_pulse("00", [each for pair in said.items() for each in pair])
+    assert (read.job, read.tenant, read.rev, read.at_ms, read.percent) == ("j00-a", "t", 3, 7, 1.5)
+    more = dict(reversed([*said.items(), (b"new", b"x")]))
+    assert read_pulse("00", [each for pair in more.items() for each in pair]) == read
+    with pytest.raises(KeyError):
+        read_pulse("00", [each for pair in list(said.items())[1:] for each in pair])
 
 
 def test_event_data_for_clients() -> None:

@@ -121,6 +121,31 @@ async def test_what_was_read_before_a_hole_was_found_is_not_handed_on(
     assert pump.events == 2
 
 
+async def test_a_feed_that_is_trimmed_while_it_is_read_is_told(
+    start_gateway: StartGateway, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, open_stream: OpenStream
+) -> None:
+    """The entry that the read began at was there when it was sent, and is not when it is answered."""
+    job = await worker.submit()
+    gateway = await start_gateway()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+
+    async def is_reading() -> bool:
+        return any(one["cmd"] == "xread" and "b" in one["flags"] for one in await redis_client.client_list())
+
+    while not await is_reading():
+        pass
+    feed = worker.partitions.keys("00").feed
+    async with redis_client.pipeline(transaction=True) as pipeline:
+        for rev in (2, 3):
+            said = f'{{"type":"job.stage","job":"{job}","rev":{rev},"at":0,"data":{{}}}}'
+            pipeline.xadd(feed, {"default": said})
+        pipeline.xtrim(feed, maxlen=1, approximate=False)
+        await pipeline.execute()
+    await stream.until("resync")
+    assert gateway.context.pump.holes == 1
+
+
 async def test_nothing_is_lost_when_only_old_events_were_trimmed(
     gateway: GatewayService, worker: ScriptedWorker, redis_client: redis.asyncio.Redis, open_stream: OpenStream
 ) -> None:
@@ -136,7 +161,7 @@ async def test_nothing_is_lost_when_only_old_events_were_trimmed(
     # And an empty feed is whole for who has read its last entry.
     await _trim(redis_client, worker)
     (tail,) = gateway.context.pump.tails
-    await tail._confirm(tuple(tail._places.values()))
+    await tail._confirm()
     assert stream.events() == ["snapshot"]
     assert gateway.context.pump.holes == 0
 

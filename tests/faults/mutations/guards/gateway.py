@@ -24,6 +24,18 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_faults.py::test_a_feed_that_cannot_be_continued_is_told[_change_epoch]",),
     ),
     Mutation(
+        name="proof-behind-the-read",
+        guard="whether a feed can be continued is looked at when the read was answered, and not when it was sent",
+        file=TAIL,
+        old="            pipeline.execute_command(*xread(streams, count=READ_COUNT, block_ms=self._block_ms))\n"
+        "            self._ask_for_proof(pipeline)\n"
+        "            read, *proof = await pipeline.execute()\n",
+        new="            self._ask_for_proof(pipeline)\n"
+        "            pipeline.execute_command(*xread(streams, count=READ_COUNT, block_ms=self._block_ms))\n"
+        "            *proof, read = await pipeline.execute()\n",
+        tests=(f"{TESTS}/test_faults.py::test_a_feed_that_is_trimmed_while_it_is_read_is_told",),
+    ),
+    Mutation(
         name="pump-goes-forward",
         guard="the pump hands no entry on that lies before its place",
         file=TAIL,
@@ -124,7 +136,7 @@ MUTATIONS = (
         name="nothing-after-the-end",
         guard="nothing follows the terminal event",
         file=WATCH,
-        old="        if self.ended or self.must_read:\n",
+        old="        if self.must_read or self.end_state is not None:\n",
         new="        if self.must_read:\n",
         tests=(f"{TESTS}/test_watch.py::test_nothing_follows_the_end",),
     ),
