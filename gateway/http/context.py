@@ -16,7 +16,7 @@ from gateway.http.authentication import Authenticator
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.rate import RateLimiter, Standing
 from gateway.principal import Principal
-from gateway.streams.connection import Bounds
+from gateway.streams.connection import Bounds, Connection, Session
 from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import Pump
@@ -25,6 +25,7 @@ from gateway.streams.strangers import Strangers
 from gateway.streams.streams import Streams
 from gateway.streams.tags import Tags
 from gateway.streams.tenant_reader import TenantReader
+from gateway.streams.wire import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,18 @@ class Context:
     rate: RateLimiter | None
     """None: requests are not limited."""
     bounds: Bounds = field(default_factory=Bounds)
+
+    def connection(self, wire: Wire, session: Session) -> Connection:
+        """One more client's; `session` is told what happens on it."""
+        settings = self.settings.gateway
+        return Connection(
+            wire,
+            self.bounds,
+            self.streams.outbox,
+            session,
+            life_s=settings.stream_life_s,
+            heartbeat_s=settings.heartbeat_s,
+        )
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)

@@ -52,7 +52,7 @@ class Connection:
 
     __slots__ = (
         "_bounds", "_heard_at_s", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s", "_moved_at_s",
-        "_outbox", "_session", "_transport", "_unwritten", "_unwritten_bytes", "gone", "leave_reason", "slow",
+        "_outbox", "_session", "_transport", "_unwritten", "_unwritten_bytes", "ended", "gone", "leave_reason", "slow",
         "subscriptions", "wire",
     )  # fmt: skip
 
@@ -73,6 +73,8 @@ class Connection:
         """The client has left, or was given up."""
         self.slow = False
         """It was given up because it took nothing."""
+        self.ended = False
+        """The last was said. Written by `end`."""
         self.leave_reason = ""
         """Why the client shall come back later; empty while it may stay."""
         self._bounds = bounds
@@ -121,6 +123,8 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Takes what the wire has framed; it is written at the end of this turn of the loop."""
         if self._unwritten is None:
+            if self.ended:
+                return
             self._unwritten = [data]
             self._outbox.add(self)
         else:
@@ -129,8 +133,15 @@ class Connection:
         if self._unwritten_bytes > self._bounds.soft_bytes:
             self.flush()
 
+    def end(self, data: bytes) -> None:
+        """Writes `data` as the last: whoever ends the transport's own protocol behind it may have to wait for a full
+        socket, and what happens meanwhile must not be written behind that end."""
+        self.send(data)
+        self.flush()
+        self.ended = True
+
     def flush(self) -> None:
-        """Writes what was sent until now. To be called before anything is written past this connection."""
+        """Writes what was sent until now."""
         if self._unwritten is None:
             return
         data = self._unwritten[0] if len(self._unwritten) == 1 else b"".join(self._unwritten)

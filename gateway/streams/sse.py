@@ -29,17 +29,9 @@ HEADERS = {
 async def serve_events(request: web.Request, context: Context, channel: Channel) -> web.StreamResponse:
     """Streams a channel. Raises Problem JOB_NOT_FOUND, UnknownJobId or StoreUnavailable before the first byte."""
     cursor = parse_cursor(request.headers.get(LAST_EVENT_ID.name))
-    settings = context.settings.gateway
     wake = Wake()
     wire = SSE if request.version >= HttpVersion11 else SSE_PLAIN
-    connection = Connection(
-        wire,
-        context.bounds,
-        context.streams.outbox,
-        wake,
-        life_s=settings.stream_life_s,
-        heartbeat_s=settings.heartbeat_s,
-    )
+    connection = context.connection(wire, wake)
     subscription = Subscription("", channel, connection)
     connection.subscriptions[""] = subscription
     began_s = asyncio.get_running_loop().time()
@@ -113,10 +105,10 @@ class _Session:
         if connection.gone:
             return
         if self._channel.ended:
-            self._write(frame("end", msgspec.json.encode(self._channel.end)))
+            last = frame("end", msgspec.json.encode(self._channel.end))
         else:
-            self._write(reconnecting(connection.leave_reason, self._context.streams.retry_ms()))
-        connection.flush()
+            last = reconnecting(connection.leave_reason, self._context.streams.retry_ms())
+        connection.end(self._wire.pack(last))
         try:
             async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await response.write_eof()
@@ -124,9 +116,6 @@ class _Session:
             connection.abort()
         except ConnectionResetError:
             pass
-
-    def _write(self, frames: bytes) -> None:
-        self._connection.send(self._wire.pack(frames))
 
 
 def reconnecting(reason: str, retry_ms: int) -> bytes:

@@ -14,7 +14,6 @@ from gateway.http.context import Context
 from gateway.http.problems import Problem
 from gateway.principal import Principal
 from gateway.streams.channel import Channel, NothingNew
-from gateway.streams.connection import Connection
 from gateway.streams.cursor import parse_cursor
 from gateway.streams.events import Snapshot
 from gateway.streams.job_channel import JobChannel
@@ -60,15 +59,7 @@ class Session:
         self._context = context
         self._principal = principal
         self._socket = socket
-        settings = context.settings.gateway
-        self._connection = Connection(
-            WEBSOCKET,
-            context.bounds,
-            context.streams.outbox,
-            self,
-            life_s=settings.stream_life_s,
-            heartbeat_s=settings.heartbeat_s,
-        )
+        self._connection = context.connection(WEBSOCKET, self)
         self._connection.attach(transport)
         self._began_s = asyncio.get_running_loop().time()
         self._mistakes = 0
@@ -104,8 +95,7 @@ class Session:
         elif message.type is not WSMsgType.PONG:
             await self._answer(message)
         if self._mistakes > MOST_MISTAKES:
-            self._say("bye", code=Close.UNINTELLIGIBLE, reason="unintelligible", retry_ms=None)
-            self._connection.flush()
+            self._bye(Close.UNINTELLIGIBLE, "unintelligible", None)
             await self._socket.close(code=Close.UNINTELLIGIBLE)
         return not self._connection.gone
 
@@ -219,8 +209,7 @@ class Session:
     async def _leave(self) -> None:
         reason = self._connection.leave_reason
         code = _CLOSES[reason]
-        self._say("bye", code=code, reason=reason, retry_ms=self._context.streams.retry_ms())
-        self._connection.flush()
+        self._bye(code, reason, self._context.streams.retry_ms())
         try:
             async with asyncio.timeout(self._context.bounds.end_s(draining=self._context.streams.draining)):
                 await self._socket.close(code=code)
@@ -229,6 +218,9 @@ class Session:
 
     def _fail(self, name: str | None, problem: Problem) -> None:
         self._say("error", id=name, code=problem.code, detail=problem.detail, suggestion=problem.suggestion)
+
+    def _bye(self, code: Close, reason: str, retry_ms: int | None) -> None:
+        self._connection.end(WEBSOCKET.message("bye", code=code, reason=reason, retry_ms=retry_ms))
 
     def _say(self, op: str, **fields: object) -> None:
         self._connection.send(WEBSOCKET.message(op, **fields))

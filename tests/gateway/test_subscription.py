@@ -119,6 +119,19 @@ async def test_a_turn_that_sends_much_writes_and_holds_in_the_middle_of_it() -> 
     assert not socket.aborted
 
 
+async def test_nothing_is_written_behind_the_last() -> None:
+    subscription, socket = subscribed()
+    connection = subscription.connection
+    subscription.event(event(1))
+    connection.end(b"bye")
+    assert socket.writes == 1, "with what was sent before it"
+    subscription.event(event(2))
+    connection.tick(float("inf"))
+    connection.look(0.0)
+    await end_of_turn()
+    assert socket.writes == 1
+
+
 async def test_a_broken_connection_keeps_no_other_from_its_bytes() -> None:
     outbox = Outbox()
     one, broken, other = (subscribed(outbox) for _ in range(3))

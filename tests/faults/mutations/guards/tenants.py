@@ -83,6 +83,14 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_subscription.py::test_a_turn_that_sends_much_writes_and_holds_in_the_middle_of_it",),
     ),
     Mutation(
+        name="nothing-behind-the-last",
+        guard="nothing is written behind the end of a connection while its client is slow to take it",
+        file="gateway/streams/connection.py",
+        old="            if self.ended:\n                return\n",
+        new="",
+        tests=(f"{TESTS}/test_farewell.py::test_nothing_follows_the_last_chunk_while_the_socket_is_full",),
+    ),
+    Mutation(
         name="catch-up-in-one-piece",
         guard="what a slow watcher has missed does not make it look slower than it is",
         file="gateway/streams/subscription.py",
