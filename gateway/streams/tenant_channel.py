@@ -15,8 +15,8 @@ from gateway.streams.hub import tenant_topic
 from gateway.streams.tenant_watch import Mark, TenantWatch
 from gateway.times import now_ms, timestamp
 
-CATCH_UP_EVENTS = 256
-"""Events that are written at once to a watcher that was behind; it goes on when its socket has taken them."""
+CATCH_UP_EVENTS, CATCH_UP_BYTES = 256, 128 * 1024
+"""What is written at once, of data, to a watcher that was behind; it goes on when its socket has taken that."""
 
 
 class TenantChannel:
@@ -83,10 +83,11 @@ class TenantChannel:
             events, is_whole = page.events, page.whole
         if self._tag is not None:
             await self._context.tags.learn({event.job for event in events})
-        if len(events) > CATCH_UP_EVENTS or not is_whole:
+        piece = _piece(events)
+        if len(events) > len(piece) or not is_whole:
             # The rest is read when the socket has taken this.
             self.watch.must_read = True
-        return self.watch.pass_by(events[:CATCH_UP_EVENTS])
+        return self.watch.pass_by(piece)
 
     async def _snapshot(self, kind: Literal["snapshot", "resync"]) -> Snapshot:
         self.watch.begin_reading()
@@ -105,3 +106,13 @@ class TenantChannel:
         identity = f"{epoch}.{entry}"
         envelope = Envelope(identity, kind, None, None, timestamp(now_ms()), msgspec.Raw(reading.document))
         return Snapshot(kind, identity, msgspec.json.encode(envelope))
+
+
+def _piece(events: Sequence[Event]) -> Sequence[Event]:
+    """The first of them, and what follows it within the bounds."""
+    size_bytes = 0
+    for number, event in enumerate(events):
+        size_bytes += len(event.data)
+        if number and (number == CATCH_UP_EVENTS or size_bytes > CATCH_UP_BYTES):
+            return events[:number]
+    return events

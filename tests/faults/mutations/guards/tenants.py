@@ -91,6 +91,14 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_farewell.py::test_nothing_follows_the_last_chunk_while_the_socket_is_full",),
     ),
     Mutation(
+        name="catch-up-bounded-by-size",
+        guard="what a tenant's slow watcher has missed is written in parts of bounded size",
+        file="gateway/streams/tenant_channel.py",
+        old=" or size_bytes > CATCH_UP_BYTES",
+        new="",
+        tests=(f"{TENANT}::test_who_reads_slowly_gets_every_event_in_the_end",),
+    ),
+    Mutation(
         name="catch-up-in-one-piece",
         guard="what a slow watcher has missed does not make it look slower than it is",
         file="gateway/streams/subscription.py",
@@ -102,8 +110,8 @@ MUTATIONS = (
         name="unfinished-search",
         guard="a search of the feed that stopped early is not taken for the end of the feed",
         file=CHANNEL,
-        old="        if len(events) > CATCH_UP_EVENTS or not is_whole:\n",
-        new="        if len(events) > CATCH_UP_EVENTS:\n",
+        old="        if len(events) > len(piece) or not is_whole:\n",
+        new="        if len(events) > len(piece):\n",
         tests=(f"{TENANT}::test_a_search_that_stops_early_is_not_taken_for_the_end",),
     ),
     Mutation(
