@@ -81,8 +81,11 @@ def _operation(method: str, path: str, operation: dict[str, Any], document: dict
     if body := operation.get("requestBody"):
         needed = "" if body["required"] else " <i>may be left out</i>"
         parts.append(f"<h4>Body{needed}</h4>{''.join(_contents_of(body['content']))}")
-    parts.append(f"<h4>Answers</h4>{''.join(_answers(operation['responses']))}</article>")
-    return "".join(parts)
+    parts.append(f"<h4>Answers</h4>{''.join(_answers(operation['responses']))}")
+    for who, messages in operation.get("x-messages", {}).items():
+        said = rows([(code(op), type_of(schema)) for op, schema in messages.items()])
+        parts.append(f"<h4>What the {who} says, by its <code>op</code></h4>{said}")
+    return "".join(parts) + "</article>"
 
 
 def _parameter(parameter: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.streams.cursor import BadCursor, Cursor
+from gateway.streams.documents import EndEvent
 from gateway.streams.events import Event, Pulse, Shown
 
 
@@ -69,8 +70,8 @@ class Channel(Protocol):
         """Nothing more will come."""
 
     @property
-    def end(self) -> dict[str, str | None]:
-        """What the client is told last, once it has ended."""
+    def end(self) -> EndEvent | None:
+        """What the client is told last, once it has ended; None: it has no end."""
 
     async def open(self, cursor: Cursor | BadCursor | None) -> Opening | NothingNew:
         """How the subscription begins. Raises Problem, UnknownJobId or StoreUnavailable."""

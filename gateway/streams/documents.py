@@ -202,7 +202,7 @@ class ProgressEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
 
 
 class SnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The job as it is, with the id of its last event. `resync`: what was shown before may have a gap; begin anew."""
+    """The job as it is, with the id to come back with. `resync`: what was shown before may have a gap; begin anew."""
 
     type: Literal["snapshot", "resync"]
     id: EventId
@@ -213,7 +213,7 @@ class SnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobsSnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest 100 jobs as they are, with the id of the last event of all. `resync` as for one job."""
+    """The newest 100 jobs as they are, with the id to come back with. `resync` as for one job."""
 
     type: Literal["snapshot", "resync"]
     id: EventId

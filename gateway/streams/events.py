@@ -9,13 +9,13 @@ from actors.kernel.states import TERMINAL
 from actors.media.task import CompletedEvent
 from gateway.jobs.documents import (
     OutputDocument,
-    ProgressDocument,
     ReasonDocument,
     StoredReason,
     output_document,
     progress_document,
     reason_document,
 )
+from gateway.streams.documents import ProgressData
 from gateway.streams.framing import content, frame, frame_chunk
 from gateway.times import timestamp
 
@@ -28,13 +28,6 @@ NO_EPOCH = "0"
 _encoder = msgspec.json.Encoder()
 
 
-class PulseData(msgspec.Struct, frozen=True):
-    """What progress says."""
-
-    progress: ProgressDocument
-    reason: ReasonDocument | None
-
-
 class Envelope(msgspec.Struct, frozen=True):
     """What every event looks like, on every transport. `id` is null for progress, which is never replayed; `job` and
     `rev` are null for what is about all jobs of a tenant."""
@@ -44,7 +37,7 @@ class Envelope(msgspec.Struct, frozen=True):
     job: str | None
     rev: int | None
     at: str
-    data: msgspec.Raw | PulseData
+    data: msgspec.Raw | ProgressData
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
@@ -123,7 +116,7 @@ class Pulse(msgspec.Struct, kw_only=True, gc=False):
         return self._chunk if chunked else content(self._chunk)
 
     def _serialise(self) -> bytes:
-        data = PulseData(progress_document(self.percent, self.progress), reason_document(self.reason))
+        data = ProgressData(progress_document(self.percent, self.progress), reason_document(self.reason))
         return _encoder.encode(Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), data))
 
 

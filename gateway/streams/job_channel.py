@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from actors.kernel.states import State
 from gateway.http.context import Context
 from gateway.jobs.handlers import owned
 from gateway.principal import Principal
 from gateway.streams.channel import NothingNew, Opening
 from gateway.streams.cursor import BadCursor, Cursor, events_since
+from gateway.streams.documents import EndEvent
 from gateway.streams.events import Shown
 from gateway.streams.hub import job_topic
 from gateway.streams.opening import continuation, open_from_reading, open_from_ring, snapshot
@@ -37,9 +39,9 @@ class JobChannel:
         return self._deleted or self.watch.ended
 
     @property
-    def end(self) -> dict[str, str | None]:
-        """`state` null: the job is no longer kept."""
-        return {"job": self._job, "state": None if self._deleted else self.watch.end_state}
+    def end(self) -> EndEvent:
+        state = self.watch.end_state
+        return EndEvent(self._job, None if self._deleted or state is None else State(state))
 
     async def open(self, cursor: Cursor | BadCursor | None) -> Opening | NothingNew:
         """Raises Problem JOB_NOT_FOUND or StoreUnavailable."""

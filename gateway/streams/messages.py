@@ -1,20 +1,27 @@
-"""What a WebSocket client may say, and the codes a connection closes with. Pure.
-
-client   auth {token} · sub {id, topic, since?} · resume {id, topic, since} · unsub {id} · ping · pong
-server   hello {ping} · sub {id, topic, recovered, snapshot} · ev {sub, event} · end {sub, job, state} · unsub {id}
-         · ping {at} · pong · error {id, code, detail, suggestion} · bye {code, reason, retry_ms}
-"""
+"""What a WebSocket client may say, and the codes a connection closes with. Pure. What it is told is in `replies`."""
 
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from actors.media.spec import MOST_TAG_CHARACTERS
 
 MOST_MESSAGE_BYTES = 16 * 1024
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+Name = Annotated[
+    str,
+    Meta(
+        description="The client's name for the subscription.",
+        examples=["a"],
+        extra_json_schema={"pattern": f"^{_ID.pattern}$"},
+    ),
+]
+Topic = Annotated[str, Meta(description="`job:<id>`, `tag:<tag>` or `jobs`.", examples=["jobs"])]
+EventId = Annotated[str, Meta(description="The id of the last event that was seen.")]
 
 
 class Close(IntEnum):
@@ -40,25 +47,25 @@ class Auth(msgspec.Struct, frozen=True, tag_field="op", tag="auth"):
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="sub"):
-    """Follow `topic`; `id` is the client's name for it. `since`: continue after this event."""
+    """Follow `topic`; with `since`, from there on."""
 
-    id: str
-    topic: str
-    since: str | None = None
+    id: Name
+    topic: Topic
+    since: EventId | None = None
 
 
 class Resume(msgspec.Struct, frozen=True, tag_field="op", tag="resume"):
     """The same after a connection was lost: continue after `since`."""
 
-    id: str
-    topic: str
-    since: str
+    id: Name
+    topic: Topic
+    since: EventId
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="op", tag="unsub"):
     """Follow it no longer."""
 
-    id: str
+    id: Name
 
 
 class Ping(msgspec.Struct, frozen=True, tag_field="op", tag="ping"):

@@ -25,6 +25,8 @@ class TenantChannel:
     __slots__ = ("_context", "_tag", "_tenant", "partition", "watch")
 
     ended = False
+    end = None
+    """A tenant's events have none."""
 
     def __init__(self, context: Context, principal: Principal, tag: str | None) -> None:
         self.partition = context.partitions.of_tenant(principal.tenant)
@@ -36,11 +38,6 @@ class TenantChannel:
     @property
     def topic(self) -> str:
         return tenant_topic(self._tenant)
-
-    @property
-    def end(self) -> dict[str, str | None]:
-        """Never told: a tenant's events have no end."""
-        return {}
 
     async def open(self, cursor: Cursor | BadCursor | None) -> Opening:
         """Raises StoreUnavailable."""

@@ -3,13 +3,14 @@
 import asyncio
 from urllib.parse import urlsplit
 
+import msgspec
 from aiohttp import web
 
 from gateway.http.context import PRINCIPAL, Context, context_of
 from gateway.http.problems import Problem
 from gateway.principal import Principal
 from gateway.streams.messages import MOST_MESSAGE_BYTES, Auth, Close, read_message
-from gateway.streams.wire import WEBSOCKET
+from gateway.streams.replies import Bye
 from gateway.streams.ws_session import Session
 
 PROTOCOL = "reelway.v1"
@@ -81,5 +82,5 @@ async def _introduction(socket: web.WebSocketResponse, context: Context) -> Prin
 async def _shed(socket: web.WebSocketResponse, context: Context) -> None:
     code = Close.DRAINING if context.streams.draining else Close.OVERLOADED
     retry_ms = context.streams.turn_away()
-    await socket.send_str(WEBSOCKET.text("bye", code=code, reason=code.name.lower(), retry_ms=retry_ms))
+    await socket.send_str(msgspec.json.encode(Bye(code, code.name.lower(), retry_ms)).decode())
     await socket.close(code=code)

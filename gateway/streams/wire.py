@@ -1,13 +1,14 @@
 """How what is shown becomes bytes, on each transport. Pure; one object serves all connections of its kind."""
 
-import time
 from typing import Protocol
 
 import msgspec
 
+from gateway.streams.documents import HeartbeatEvent
 from gateway.streams.events import Shown
 from gateway.streams.framing import PING, chunk, frame, text_message
-from gateway.times import timestamp
+from gateway.streams.replies import PingSent, Reply
+from gateway.times import now_ms, timestamp
 
 
 class Wire(Protocol):
@@ -42,7 +43,7 @@ class SseWire:
 
     def heartbeat(self) -> bytes:
         # A named event and not a comment, which scripts cannot see.
-        return self.pack(frame("heartbeat", b'{"at":"%b"}' % _now()))
+        return self.pack(frame("heartbeat", msgspec.json.encode(HeartbeatEvent(timestamp(now_ms())))))
 
     def pack(self, frames: bytes) -> bytes:
         """Frames as a part of the body."""
@@ -56,29 +57,17 @@ class WebSocketWire:
     answers = True
 
     def shown(self, item: Shown, subscription: str) -> bytes:
-        # The name was checked when the subscription began: it needs no escape.
+        # A `Delivery`. The name was checked when the subscription began: it needs no escape.
         return text_message(b'{"op":"ev","sub":"%b","event":%b}' % (subscription.encode(), item.envelope))
 
     def heartbeat(self) -> bytes:
-        return text_message(b'{"op":"ping","at":"%b"}' % _now()) + PING
+        return self.message(PingSent(timestamp(now_ms()))) + PING
 
-    def message(self, op: str, **fields: object) -> bytes:
+    def message(self, reply: Reply) -> bytes:
         """Any other message, framed."""
-        return text_message(_message(op, fields))
-
-    def text(self, op: str, **fields: object) -> str:
-        """The same, for who frames it himself."""
-        return _message(op, fields).decode()
+        return text_message(msgspec.json.encode(reply))
 
 
 SSE = SseWire(chunked=True)
 SSE_PLAIN = SseWire(chunked=False)
 WEBSOCKET = WebSocketWire()
-
-
-def _message(op: str, fields: dict[str, object]) -> bytes:
-    return msgspec.json.encode({"op": op, **fields})
-
-
-def _now() -> bytes:
-    return timestamp(round(time.time() * 1000)).encode()

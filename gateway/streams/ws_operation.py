@@ -1,8 +1,9 @@
-"""What `/v1/ws` says of itself: in words, since OpenAPI has none for what happens after an upgrade."""
+"""What `/v1/ws` says of itself: OpenAPI has no words for what happens after an upgrade, so its messages are listed."""
 
-from gateway.openapi.operation import Answer, Operation, header
-from gateway.streams.messages import MOST_MESSAGE_BYTES, Close
+from gateway.openapi.operation import Answer, Messages, Operation, header
+from gateway.streams.messages import MOST_MESSAGE_BYTES, Close, Said
 from gateway.streams.operations import TAG
+from gateway.streams.replies import Reply, by_op
 from gateway.streams.websocket import PROTOCOL
 from gateway.streams.ws_session import MOST_SUBSCRIPTIONS
 
@@ -15,17 +16,13 @@ def _closes(*, final: bool) -> str:
 
 _WORDS = (
     f"A WebSocket of text messages in JSON, at most {MOST_MESSAGE_BYTES // 1024} KiB from the client, subprotocol "
-    f"`{PROTOCOL}`. The key comes as a header or, from a client that cannot send headers, as the first message, within "
-    "5 s. Every message is an object that says in `op` what it is; below, its other fields stand behind that.\n\n"
-    "The client says `auth {token}` (only without the header), `sub {id, topic}`, `resume {id, topic, since}`, "
-    "`unsub {id}` or `ping`. A topic is `job:<id>`, `tag:<tag>` or `jobs`; `id` is the client's name for the "
-    "subscription, `since` the id of the last event that it has seen. "
-    f"A connection holds {MOST_SUBSCRIPTIONS} subscriptions.\n\n"
-    "The gateway says `hello {ping}` first (seconds between its pings), then `sub {id, topic, recovered, snapshot}`, "
-    "`ev {sub, event}` with the events of a stream, `end {sub, job, state}` behind a job's terminal event, "
-    "`unsub {id}`, `ping {at}`, `pong`, and `error {id, code, detail, suggestion}` for what cannot be done. The codes "
-    f"are {', '.join(f'`{code}`' for code in _WITHIN)}.\n\n"
-    "Before it closes it says `bye {code, reason, retry_ms}`. "
+    f"`{PROTOCOL}`. The key comes as a header or, from a client that cannot send headers, in `auth` as the first "
+    "message, within 5 s. Every message is an object that says in `op` what it is.\n\n"
+    "A topic is `job:<id>`, `tag:<tag>` or `jobs`; `id` is the client's name for the subscription, `since` the id of "
+    f"the last event that it has seen. A connection holds {MOST_SUBSCRIPTIONS} subscriptions. The gateway says `hello` "
+    "first. What cannot be done is answered with `error`, whose codes are "
+    f"{', '.join(f'`{code}`' for code in _WITHIN)}; the rest goes on.\n\n"
+    "Before it closes it says `bye`. "
     f"{_closes(final=False)} mean: come back after `retry_ms` and resume. "
     f"{_closes(final=True)} and 1009 (a message is too large) mean: change something first. "
     "Pages of other origins are refused, unless `gateway.origins` names them."
@@ -42,6 +39,7 @@ WEBSOCKET = Operation(
     ),
     answers=(Answer(101, "The connection is a WebSocket now."),),
     problems=("ORIGIN_REFUSED", "UPGRADE_NEEDED", "TOO_MANY_STRANGERS"),
+    messages=Messages(client=by_op(Said), server=by_op(Reply)),
     within=_WITHIN,
     key="later",
 )

@@ -29,6 +29,7 @@ from gateway.streams.messages import (
     read_message,
     read_topic,
 )
+from gateway.streams.replies import Bye, Hello, PongSent, Refusal, Reply, Subscribed, TopicEnded, Unsubscribed
 from gateway.streams.subscription import Subscription
 from gateway.streams.tenant_channel import TenantChannel
 from gateway.streams.wire import WEBSOCKET
@@ -70,7 +71,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         self._context.streams.add(self._connection)
-        self._say("hello", ping=self._context.settings.gateway.heartbeat_s)
+        self._say(Hello(self._context.settings.gateway.heartbeat_s))
         return self
 
     async def __aexit__(
@@ -108,9 +109,9 @@ class Session:
                 case Unsubscribe():
                     if subscription := self._connection.subscriptions.get(said.id):
                         self._drop(subscription)
-                    self._say("unsub", id=said.id)
+                    self._say(Unsubscribed(said.id))
                 case Ping():
-                    self._say("pong")
+                    self._say(PongSent())
                 case Pong() | Auth():
                     pass
         except ValueError as error:
@@ -152,14 +153,14 @@ class Session:
         opening = await subscription.channel.open(parse_cursor(said.since))
         if isinstance(opening, NothingNew):
             self._context.metrics.openings.labels("ended").inc()
-            self._say("sub", id=said.id, topic=said.topic, recovered=True, snapshot=None)
+            self._say(Subscribed(said.id, said.topic, recovered=True, snapshot=None))
             self._end(subscription)
             return
         self._context.metrics.openings.labels(opening.source).inc()
         items = list(opening.items)
         first = items.pop(0) if items and isinstance(items[0], Snapshot) else None
         snapshot = None if first is None else msgspec.Raw(first.envelope)
-        self._say("sub", id=said.id, topic=said.topic, recovered=opening.recovered, snapshot=snapshot)
+        self._say(Subscribed(said.id, said.topic, opening.recovered, snapshot))
         subscription.show(items)
         subscription.open()
 
@@ -195,8 +196,9 @@ class Session:
             self._is_asked_again = True
 
     def _end(self, subscription: Subscription) -> None:
-        if self._drop(subscription):
-            self._say("end", sub=subscription.name, **subscription.channel.end)
+        end = subscription.channel.end
+        if self._drop(subscription) and end is not None:
+            self._say(TopicEnded(subscription.name, end.job, end.state))
 
     def _drop(self, subscription: Subscription) -> bool:
         """Whether it was still there."""
@@ -217,10 +219,10 @@ class Session:
             self._connection.abort()
 
     def _fail(self, name: str | None, problem: Problem) -> None:
-        self._say("error", id=name, code=problem.code, detail=problem.detail, suggestion=problem.suggestion)
+        self._say(Refusal(name, problem.code, problem.detail, problem.suggestion))
 
     def _bye(self, code: Close, reason: str, retry_ms: int | None) -> None:
-        self._connection.end(WEBSOCKET.message("bye", code=code, reason=reason, retry_ms=retry_ms))
+        self._connection.end(WEBSOCKET.message(Bye(code, reason, retry_ms)))
 
-    def _say(self, op: str, **fields: object) -> None:
-        self._connection.send(WEBSOCKET.message(op, **fields))
+    def _say(self, reply: Reply) -> None:
+        self._connection.send(WEBSOCKET.message(reply))
