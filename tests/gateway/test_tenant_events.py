@@ -4,7 +4,6 @@ import asyncio
 import socket
 from typing import Any
 
-import aiohttp
 import pytest
 import redis.asyncio
 
@@ -288,35 +287,6 @@ async def test_who_reads_slowly_gets_every_event_in_the_end(
             seen[job] = rev
     assert set(seen) == set(jobs)
     assert Bounds().soft_bytes < most_bytes < Bounds().hard_bytes
-
-
-async def test_the_timeline_of_a_tenant_is_read_page_by_page(
-    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed_reader, "READ_COUNT", 3)
-    jobs = [await worker.submit(**tagged("odd" if number % 2 else "even")) for number in range(5)]
-    for number in range(4):
-        await worker.submit(tenant=f"another-{number}")
-    await worker.submitter.cancel(jobs[0], "test")
-
-    async def pages(**query: str) -> list[tuple[str, str]]:
-        seen: list[tuple[str, str]] = []
-        after: dict[str, str] = {}
-        while True:
-            async with api.get("/v1/events", params={"limit": "2", **query, **after}) as response:
-                assert response.status == 200
-                page = await response.json()
-            seen += [(event["type"], event["job"]) for event in page["events"]]
-            if page["next"] is None:
-                return seen
-            after = {"after": page["next"]}
-
-    whole = [("job.queued", job) for job in jobs] + [("job.cancelled", jobs[0])]
-    assert await pages() == whole
-    assert await pages(tag="even") == [(kind, job) for kind, job in whole if jobs.index(job) % 2 == 0]
-    for cursor, status, code in (("nonsense", 400, "INVALID_CURSOR"), ("0.1-1", 410, "EVENTS_GONE")):
-        async with api.get("/v1/events", params={"after": cursor}) as response:
-            assert (response.status, (await response.json())["code"]) == (status, code)
 
 
 async def test_a_crowd_of_watchers_of_one_tenant_costs_few_readings(

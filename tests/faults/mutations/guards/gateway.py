@@ -36,6 +36,14 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_faults.py::test_a_feed_that_is_trimmed_while_it_is_read_is_told",),
     ),
     Mutation(
+        name="progress-beside-the-feed",
+        guard="progress takes no room from the events of the feed",
+        file="actors/kernel/lua/parts/event.lua",
+        old="  redis.call('XADD', PULSE, ",
+        new="  redis.call('XADD', FEED, ",
+        tests=(f"{TESTS}/test_stream_edges.py::test_fifty_thousand_reports_evict_no_end",),
+    ),
+    Mutation(
         name="pump-goes-forward",
         guard="the pump hands no entry on that lies before its place",
         file=TAIL,

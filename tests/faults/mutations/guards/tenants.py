@@ -64,14 +64,14 @@ MUTATIONS = (
         file=FEED,
         old="                if (written := fields.get(owner)) is not None:\n",
         new="                if written := next(iter(fields.values())):\n",
-        tests=(f"{TENANT}::test_the_timeline_of_a_tenant_is_read_page_by_page",),
+        tests=(f"{TESTS}/test_tenant_timeline.py::test_the_timeline_of_a_tenant_is_read_page_by_page",),
     ),
     Mutation(
         name="last-words-before-the-close",
         guard="what a client is told last is written before its connection is closed",
-        file=SESSION,
-        old="        self._connection.flush()\n        try:\n",
-        new="        try:\n",
+        file="gateway/streams/connection.py",
+        old="        self.flush()\n        self.ended = True\n",
+        new="        self.ended = True\n",
         tests=(f"{WS}::test_draining_tells_when_to_come_back", f"{WS}::test_a_life_is_bounded"),
     ),
     Mutation(

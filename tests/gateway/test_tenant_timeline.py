@@ -1,0 +1,38 @@
+"""`/v1/events` without a stream: what happened to a tenant's jobs, page by page."""
+
+import aiohttp
+import pytest
+
+from gateway.http.service import GatewayService
+from gateway.streams import feed_reader
+from tests.gateway.scripted_worker import ScriptedWorker
+from tests.gateway.test_tenant_events import tagged
+
+
+async def test_the_timeline_of_a_tenant_is_read_page_by_page(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_reader, "READ_COUNT", 3)
+    jobs = [await worker.submit(**tagged("odd" if number % 2 else "even")) for number in range(5)]
+    for number in range(4):
+        await worker.submit(tenant=f"another-{number}")
+    await worker.submitter.cancel(jobs[0], "test")
+
+    async def pages(**query: str) -> list[tuple[str, str]]:
+        seen: list[tuple[str, str]] = []
+        after: dict[str, str] = {}
+        while True:
+            async with api.get("/v1/events", params={"limit": "2", **query, **after}) as response:
+                assert response.status == 200
+                page = await response.json()
+            seen += [(event["type"], event["job"]) for event in page["events"]]
+            if page["next"] is None:
+                return seen
+            after = {"after": page["next"]}
+
+    whole = [("job.queued", job) for job in jobs] + [("job.cancelled", jobs[0])]
+    assert await pages() == whole
+    assert await pages(tag="even") == [(kind, job) for kind, job in whole if jobs.index(job) % 2 == 0]
+    for cursor, status, code in (("nonsense", 400, "INVALID_CURSOR"), ("0.1-1", 410, "EVENTS_GONE")):
+        async with api.get("/v1/events", params={"after": cursor}) as response:
+            assert (response.status, (await response.json())["code"]) == (status, code)
