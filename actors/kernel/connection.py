@@ -132,7 +132,7 @@ def connect(options: RedisOptions, *, block_s: float = 0.0, connections: int = 3
 
 def _client(pool: Pool) -> redis.asyncio.Redis:
     client = redis.asyncio.Redis.from_pool(pool)
-    # A dict of each entry costs more than all the rest of reading a stream: `entries` takes the reply as it came.
+    # A dict of each entry costs more than all the rest of reading a stream: `by_stream` takes the reply as it came.
     del client.response_callbacks["XREAD"]
     return client
 

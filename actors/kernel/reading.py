@@ -16,6 +16,6 @@ def xread(places: Mapping[str, str], *, count: int, block_ms: int) -> tuple[str 
     return ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *places, *places.values())
 
 
-def entries(reply: Any) -> dict[str, list[Entry]]:
+def by_stream(reply: Any) -> dict[str, list[Entry]]:
     """What was answered to `xread`, by stream; a stream without news is not there."""
     return {name.decode(): found for name, found in reply or ()}

@@ -7,7 +7,7 @@ from typing import Any, Self
 import msgspec
 
 from actors.kernel import KernelOptions, Partitions, RedisOptions, Submission, Submitter, connect, end_tasks
-from actors.kernel.reading import entries, xread
+from actors.kernel.reading import by_stream, xread
 from actors.kernel.scripts import text
 from bench.bodies import SPEC
 
@@ -68,7 +68,7 @@ class FeedClient:
                 block_ms = round(BLOCK_S * 1000)
                 command = xread({self._feed: last}, count=MOST, block_ms=block_ms)
                 reply = await self._reading.execute_command(*command)  # type: ignore[no-untyped-call]
-                for entry, (_, written) in entries(reply).get(self._feed, ()):
+                for entry, (_, written) in by_stream(reply).get(self._feed, ()):
                     last = text(entry)
                     event = msgspec.json.decode(written, type=_Event)
                     if event.type in ENDS and (awaited := self._awaited.pop(event.job, None)) is not None:

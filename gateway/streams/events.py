@@ -69,7 +69,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     @property
     def end_state(self) -> str | None:
         """The state that this event ends the job in; None when it goes on."""
-        return self.type.removeprefix("job.") if self.type in TERMINAL_TYPES else None
+        return self.type.removeprefix("job.") if self.terminal else None
 
     @property
     def envelope(self) -> bytes:

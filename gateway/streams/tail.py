@@ -3,9 +3,10 @@
 One blocking XREAD serves all of them, always from concrete ids. An XREAD from an id that is no longer in its stream
 answers without an error, so with every read the tail confirms that the entry it read from is still there (or is the
 stream's last id, or the beginning of a stream that was never trimmed) and that the feed's epoch is the same. Where that
-fails, every watcher of the partition is told to read again. The confirmation travels behind the read, and the server
-looks when the read was answered: an entry that is there then was there all the time. A read ends once a second, news or
-not, so a primary whose end of the feed was lost in a failover is noticed as well.
+fails, every watcher of the partition is told to read again. The proof is looked for when the read was answered: an
+entry that is there then was there all the time. For a partition that had news in the last round it travels behind the
+next read, which saves a round trip; for one that wakes up it is a call of its own. All are looked at once a second, so
+that a primary whose end of the feed was lost in a failover is noticed as well.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from actors.kernel.connection import jittered
 from actors.kernel.keys import Partitions
-from actors.kernel.reading import Entry, entries, xread
+from actors.kernel.reading import Entry, by_stream, xread
 from gateway.streams.cursor import BEGINNING, place_of
 from gateway.streams.events import NO_EPOCH, read_event, read_pulse
 from gateway.streams.hub import Hub
@@ -30,6 +31,7 @@ READ_COUNT = 1000
 TICK_S = 0.005
 """Pause after a read that brought something: what arrives meanwhile travels together."""
 YIELD_AFTER = 500
+PROOF_S = 1.0
 LONGEST_PAUSE_S = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -67,6 +69,10 @@ class Tail:
         self._feed_length = feed_length
         self._block_ms = block_ms
         self._places = {partition: Place(partition) for partition in together}
+        self._lively: tuple[Place, ...] = ()
+        """Those whose feed had news in the last round. Written by `_round`."""
+        self._proved_at_s = 0.0
+        """When all were looked at."""
         self._answered_at_s = 0.0
         self._backlog_s = 0.0
         self.started = asyncio.Event()
@@ -110,7 +116,7 @@ class Tail:
 
     async def _find_places(self) -> None:
         """At the first start, the ends of all streams; later, whether the places still hold."""
-        await self._confirm()
+        await self._prove(tuple(self._places.values()))
         self._answered()
         self.started.set()
 
@@ -120,17 +126,29 @@ class Tail:
             keys = self._partitions.keys(place.partition)
             streams[keys.feed] = place.feed
             streams[keys.pulse] = place.pulse
+        asked = self._to_prove()
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.execute_command(*xread(streams, count=READ_COUNT, block_ms=self._block_ms))
-            self._ask_for_proof(pipeline)
+            self._ask_for_proof(pipeline, asked)
             read, *proof = await pipeline.execute()
         self._answered()
-        await self._judge_all(proof)
-        news = entries(read)
+        news = by_stream(read)
+        await self._judge_all(asked, proof)
+        self._lively = tuple(
+            place for place in self._places.values() if self._partitions.keys(place.partition).feed in news
+        )
+        await self._prove(tuple(place for place in self._lively if place not in asked))
         for place in self._places.values():
             await self._pass_on(place, news)
         if news:
             await asyncio.sleep(TICK_S)
+
+    def _to_prove(self) -> tuple[Place, ...]:
+        now_s = time.monotonic()
+        if now_s - self._proved_at_s < PROOF_S:
+            return self._lively
+        self._proved_at_s = now_s
+        return tuple(self._places.values())
 
     async def _pass_on(self, place: Place, news: dict[str, list[Entry]]) -> None:
         keys = self._partitions.keys(place.partition)
@@ -161,22 +179,24 @@ class Tail:
                 await asyncio.sleep(0)
         self._note_backlog(news.get(keys.feed, []))
 
-    async def _confirm(self) -> None:
+    async def _prove(self, places: tuple[Place, ...]) -> None:
+        if not places:
+            return
         async with self._client.pipeline(transaction=False) as pipeline:
-            self._ask_for_proof(pipeline)
+            self._ask_for_proof(pipeline, places)
             proof = await pipeline.execute()
-        await self._judge_all(proof)
+        await self._judge_all(places, proof)
 
-    def _ask_for_proof(self, pipeline: Pipeline) -> None:
-        """Three commands for each partition."""
-        for place in self._places.values():
+    def _ask_for_proof(self, pipeline: Pipeline, places: tuple[Place, ...]) -> None:
+        """Three commands for each."""
+        for place in places:
             keys = self._partitions.keys(place.partition)
             pipeline.get(keys.epoch)
             pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
             pipeline.xlen(keys.feed)
 
-    async def _judge_all(self, proof: Sequence[Any]) -> None:
-        for number, place in enumerate(self._places.values()):
+    async def _judge_all(self, places: tuple[Place, ...], proof: Sequence[Any]) -> None:
+        for number, place in enumerate(places):
             epoch, found, length = proof[3 * number : 3 * number + 3]
             await self._judge(place, epoch.decode() if epoch else None, bool(found), length)
 
