@@ -150,7 +150,7 @@ MUTATIONS = (
         guard="a deploy charges no crash",
         file=f"{LUA}/release.lua",
         old="    end_lease(job, 'release')\n",
-        new="    end_lease(job, 'release')\n    job.crashes = job.crashes + 1\n",
+        new="    end_lease(job, 'release')\n    job.crashes, job.extra = job.crashes + 1, '1'\n",
         tests=(vector("release: released work goes to again and spends nothing"),),
     ),
     Mutation(
