@@ -104,10 +104,9 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
             "content": {content.media_type: _content(content, schemas)},
         }
     described["responses"] = _responses(route, schemas, head=head)
-    if (messages := operation.messages) is not None:
+    if operation.messages:
         described["x-messages"] = {
-            who: {op: schemas.of(kind) for op, kind in kinds.items()}
-            for who, kinds in (("client", messages.client), ("server", messages.server))
+            who: {op: schemas.of(kind) for op, kind in kinds.items()} for who, kinds in operation.messages.items()
         }
     if operation.key != "needed":
         described["security"] = [] if operation.key == "none" else [{"key": []}, {}]

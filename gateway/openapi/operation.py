@@ -42,14 +42,6 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Messages:
-    """What is said on a connection after its upgrade: types by their `op`."""
-
-    client: dict[str, Any]
-    server: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Body:
     """The body of a request."""
 
@@ -87,7 +79,8 @@ class Operation:
     answers: tuple[Answer, ...]
     problems: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
-    messages: Messages | None = None
+    messages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What client and server say on a connection after its upgrade: types by their `op`."""
     within: tuple[str, ...] = ()
     """Codes of errors within a connection that has begun, of which HTTP says nothing any more."""
     key: Literal["needed", "later", "none"] = "needed"

@@ -1,7 +1,7 @@
 """Durable events, progress and snapshots as they come from Redis, and their envelope on the wire."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -73,18 +73,13 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def envelope(self) -> bytes:
-        if not self._envelope:
-            self._envelope = self._serialise(self.id)
-        return self._envelope
+        return _enveloped(self)
 
     def frame(self, *, chunked: bool) -> bytes:
         """The SSE frame, with the framing of HTTP chunks when the connection uses it."""
-        if not self._chunk:
-            identity = self.id
-            self._chunk = frame_chunk(self.type, self._envelope or self._serialise(identity), identity)
-        return self._chunk if chunked else content(self._chunk)
+        return _framed(self, chunked=chunked)
 
-    def _serialise(self, identity: str) -> bytes:
+    def _serialise(self, identity: str | None) -> bytes:
         data = msgspec.Raw(event_data(self.type, self.job, self.data))
         return _encoder.encode(Envelope(identity, self.type, self.job, self.rev, timestamp(self.at_ms), data))
 
@@ -92,6 +87,9 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 class Pulse(msgspec.Struct, kw_only=True, gc=False):
     """One report of progress, made under revision `rev`."""
 
+    type: ClassVar[str] = PROGRESS
+    id: ClassVar[None] = None
+    """It has none, so it does not move the client's cursor."""
     partition: str
     job: str
     tenant: str
@@ -105,19 +103,30 @@ class Pulse(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def envelope(self) -> bytes:
-        if not self._envelope:
-            self._envelope = self._serialise()
-        return self._envelope
+        return _enveloped(self)
 
     def frame(self, *, chunked: bool) -> bytes:
-        """The SSE frame. It has no id, so it does not move the client's cursor."""
-        if not self._chunk:
-            self._chunk = frame_chunk(PROGRESS, self._envelope or self._serialise())
-        return self._chunk if chunked else content(self._chunk)
+        """The SSE frame, as that of an event."""
+        return _framed(self, chunked=chunked)
 
-    def _serialise(self) -> bytes:
+    def _serialise(self, identity: str | None) -> bytes:
         data = ProgressData(progress_document(self.percent, self.progress), reason_document(self.reason))
-        return _encoder.encode(Envelope(None, PROGRESS, self.job, self.rev, timestamp(self.at_ms), data))
+        return _encoder.encode(Envelope(identity, self.type, self.job, self.rev, timestamp(self.at_ms), data))
+
+
+def _enveloped(item: Event | Pulse) -> bytes:
+    """Its envelope, which is made once."""
+    if not item._envelope:
+        item._envelope = item._serialise(item.id)
+    return item._envelope
+
+
+def _framed(item: Event | Pulse, *, chunked: bool) -> bytes:
+    """Its frame, which is made once, as a chunk."""
+    if not item._chunk:
+        identity = item.id
+        item._chunk = frame_chunk(item.type, item._envelope or item._serialise(identity), identity)
+    return item._chunk if chunked else content(item._chunk)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

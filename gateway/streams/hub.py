@@ -62,12 +62,14 @@ class Hub:
     def forget(self, topic: str, watcher: Watcher) -> None:
         """Ends `watch`; harmless when it has ended."""
         watchers = self._topics.get(topic, ())
-        if watcher in watchers:
+        try:
             at = watchers.index(watcher)
-            if others := watchers[:at] + watchers[at + 1 :]:
-                self._topics[topic] = others
-            else:
-                del self._topics[topic]
+        except ValueError:
+            return
+        if others := watchers[:at] + watchers[at + 1 :]:
+            self._topics[topic] = others
+        else:
+            del self._topics[topic]
 
     def watchers(self) -> int:
         """How many watch now."""

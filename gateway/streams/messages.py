@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from actors.media.spec import MOST_TAG_CHARACTERS
+from gateway.streams.documents import EventId
 
 MOST_MESSAGE_BYTES = 16 * 1024
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -21,7 +22,7 @@ Name = Annotated[
     ),
 ]
 Topic = Annotated[str, Meta(description="`job:<id>`, `tag:<tag>` or `jobs`.", examples=["jobs"])]
-EventId = Annotated[str, Meta(description="The id of the last event that was seen.")]
+Since = Annotated[EventId, Meta(description="The id of the last event that was seen.")]
 
 
 class Close(IntEnum):
@@ -51,7 +52,7 @@ class Subscribe(msgspec.Struct, frozen=True, tag_field="op", tag="sub"):
 
     id: Name
     topic: Topic
-    since: EventId | None = None
+    since: Since | None = None
 
 
 class Resume(msgspec.Struct, frozen=True, tag_field="op", tag="resume"):
@@ -59,7 +60,7 @@ class Resume(msgspec.Struct, frozen=True, tag_field="op", tag="resume"):
 
     id: Name
     topic: Topic
-    since: EventId
+    since: Since
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, tag_field="op", tag="unsub"):

@@ -89,12 +89,16 @@ class Ring:
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
         self.size_bytes -= EVENT_OVERHEAD_BYTES + 3 * len(event.data)
-        of_tenant = self._tenants[event.tenant]
-        of_tenant.popleft()
-        if not of_tenant:
-            del self._tenants[event.tenant]
-        of_job = self._jobs[event.job]
-        of_job.popleft()
-        if not of_job:
-            del self._jobs[event.job]
+        _drop_first(self._tenants, event.tenant)
+        if _drop_first(self._jobs, event.job):
             self._pulses.pop(event.job, None)
+
+
+def _drop_first(queues: dict[str, deque[Event]], name: str) -> bool:
+    """Drops the oldest event of a queue; True when it was the last one."""
+    events = queues[name]
+    events.popleft()
+    if events:
+        return False
+    del queues[name]
+    return True

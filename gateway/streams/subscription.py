@@ -79,6 +79,5 @@ class Subscription:
             connection.send(shown(items[0], self.name))
         elif items:
             connection.send(b"".join([shown(item, self.name) for item in items]))
-        watch = self.watch
-        if watch.ended or ((watch.must_read or watch.unknown is not None) and not connection.behind):
+        if self.watch.ended or (self.wants_reading and not connection.behind):
             connection.notify()

@@ -1,6 +1,6 @@
 """What `/v1/ws` says of itself: OpenAPI has no words for what happens after an upgrade, so its messages are listed."""
 
-from gateway.openapi.operation import Answer, Messages, Operation, header
+from gateway.openapi.operation import Answer, Operation, header
 from gateway.streams.messages import MOST_MESSAGE_BYTES, Close, Said
 from gateway.streams.operations import TAG
 from gateway.streams.replies import Reply, by_op
@@ -39,7 +39,7 @@ WEBSOCKET = Operation(
     ),
     answers=(Answer(101, "The connection is a WebSocket now."),),
     problems=("ORIGIN_REFUSED", "UPGRADE_NEEDED", "TOO_MANY_STRANGERS"),
-    messages=Messages(client=by_op(Said), server=by_op(Reply)),
+    messages={"client": by_op(Said), "server": by_op(Reply)},
     within=_WITHIN,
     key="later",
 )
