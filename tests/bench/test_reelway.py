@@ -21,7 +21,8 @@ def test_every_partition_has_as_many_tenants(count: int) -> None:
 def test_a_quick_run_of_the_chain_ends_every_job_and_says_what_it_cost() -> None:
     finding = chain.run(Context(quick=True))
     (table,) = finding.tables
-    assert [row.labels[0] for row in table.rows] == [OURS, THROUGH_INBOXES]
+    # The faster one stands first, and of so few jobs either may be that.
+    assert sorted(row.labels[0] for row in table.rows) == [OURS, THROUGH_INBOXES]
     for row in table.rows:
         rate, _, worker_us, redis_us, *_ = row.figures
         assert min(rate.median, worker_us.median, redis_us.median) > 0
