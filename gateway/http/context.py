@@ -1,5 +1,6 @@
 """What handlers need, made once by the service and handed to them through the application."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import redis.asyncio
@@ -16,7 +17,7 @@ from gateway.http.authentication import Authenticator
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.rate import RateLimiter, Standing
 from gateway.principal import Principal
-from gateway.streams.connection import Bounds, Connection, Session
+from gateway.streams.connection import Bounds, Connection, Follower, Session
 from gateway.streams.feed_reader import FeedReader
 from gateway.streams.hub import Hub
 from gateway.streams.pump import Pump
@@ -57,14 +58,15 @@ class Context:
     """None: requests are not limited."""
     bounds: Bounds = field(default_factory=Bounds)
 
-    def connection(self, wire: Wire, session: Session) -> Connection:
-        """One more client's; `session` is told what happens on it."""
+    def connection(self, wire: Wire, session: Session, followed: Mapping[str, Follower]) -> Connection:
+        """One more client's; `session` is told what happens on it, and keeps `followed`: what is shown there."""
         settings = self.settings.gateway
         return Connection(
             wire,
             self.bounds,
             self.streams.outbox,
             session,
+            followed,
             life_s=settings.stream_life_s,
             heartbeat_s=settings.heartbeat_s,
         )

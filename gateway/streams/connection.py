@@ -8,11 +8,11 @@ aborted, since a plain close would keep its unsent bytes.
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.streams.outbox import Outbox
-from gateway.streams.subscription import Subscription
 from gateway.streams.wire import Wire
 
 SILENT_HEARTBEATS = 3.0
@@ -47,13 +47,23 @@ class Session(Protocol):
         """There is something to do: read again, finish, or leave."""
 
 
+class Follower(Protocol):
+    """What is shown on a connection. Its methods return at once."""
+
+    def hold(self) -> None:
+        """The socket is behind: show nothing more."""
+
+    def release(self) -> None:
+        """It has drained: show what was kept back."""
+
+
 class Connection:
     """Lives in the event loop; none of its methods waits."""
 
     __slots__ = (
-        "_bounds", "_heard_at_s", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s", "_moved_at_s",
-        "_outbox", "_session", "_transport", "_unwritten", "_unwritten_bytes", "ended", "gone", "leave_reason", "slow",
-        "subscriptions", "wire",
+        "_bounds", "_followed", "_heard_at_s", "_heartbeat_at_s", "_heartbeat_s", "_least_bytes", "_leave_at_s",
+        "_moved_at_s", "_outbox", "_session", "_transport", "_unwritten", "_unwritten_bytes", "ended", "gone",
+        "leave_reason", "slow", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -62,13 +72,13 @@ class Connection:
         bounds: Bounds,
         outbox: Outbox,
         session: Session,
+        followed: Mapping[str, Follower],
         *,
         life_s: float,
         heartbeat_s: float,
     ) -> None:
+        """`followed`: what it shows, by the names that the client gave. Written by the session, at any time."""
         self.wire = wire
-        self.subscriptions: dict[str, Subscription] = {}
-        """What it follows, by the names that the client gave. Written by the session."""
         self.gone = False
         """The client has left, or was given up."""
         self.slow = False
@@ -80,6 +90,7 @@ class Connection:
         self._bounds = bounds
         self._outbox = outbox
         self._session = session
+        self._followed = followed
         self._heartbeat_s = heartbeat_s
         now_s = asyncio.get_running_loop().time()
         self._leave_at_s = now_s + life_s * random.uniform(0.8, 1.2)
@@ -165,8 +176,8 @@ class Connection:
         elif not self.behind:
             self._least_bytes = unsent
             self._moved_at_s = asyncio.get_running_loop().time()
-            for subscription in self.subscriptions.values():
-                subscription.watch.hold()
+            for follower in self._followed.values():
+                follower.hold()
 
     def tick(self, now_s: float) -> None:
         """Once a second: the heartbeat, the end of its life, a client that has left."""
@@ -192,8 +203,8 @@ class Connection:
         unsent = self._transport.get_write_buffer_size()
         if unsent <= self._bounds.drained_bytes:
             self._least_bytes = 0
-            for subscription in tuple(self.subscriptions.values()):
-                subscription.release()
+            for follower in tuple(self._followed.values()):
+                follower.release()
         elif unsent < self._least_bytes:
             self._least_bytes = unsent
             self._moved_at_s = now_s

@@ -31,9 +31,9 @@ async def serve_events(request: web.Request, context: Context, channel: Channel)
     cursor = parse_cursor(request.headers.get(LAST_EVENT_ID.name))
     wake = Wake()
     wire = SSE if request.version >= HttpVersion11 else SSE_PLAIN
-    connection = context.connection(wire, wake)
-    subscription = Subscription("", channel, connection)
-    connection.subscriptions[""] = subscription
+    followed: dict[str, Subscription] = {}
+    connection = context.connection(wire, wake, followed)
+    subscription = followed[""] = Subscription("", channel, connection)
     began_s = asyncio.get_running_loop().time()
     # Registered before anything is read, so that nothing falls between the two.
     context.hub.watch(channel.topic, subscription)

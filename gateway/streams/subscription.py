@@ -1,14 +1,11 @@
 """One topic on one connection: hears of it from the hub, and shows what its watch lets through."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from actors.kernel import StoreUnavailable
 from gateway.streams.channel import Channel
+from gateway.streams.connection import Connection
 from gateway.streams.events import Event, Pulse, Shown
-
-if TYPE_CHECKING:
-    from gateway.streams.connection import Connection
 
 
 class Subscription:
@@ -16,7 +13,7 @@ class Subscription:
 
     __slots__ = ("channel", "connection", "is_open", "name", "partition", "watch")
 
-    def __init__(self, name: str, channel: Channel, connection: "Connection") -> None:
+    def __init__(self, name: str, channel: Channel, connection: Connection) -> None:
         self.name = name
         """What the client calls it; empty where a connection has but one."""
         self.channel = channel
@@ -59,6 +56,9 @@ class Subscription:
         """What arrived since the opening was read is shown from now on."""
         self.is_open = True
         self.release()
+
+    def hold(self) -> None:
+        self.watch.hold()
 
     def release(self) -> None:
         """Shows what was kept back, unless its session must read first or the socket is behind."""

@@ -188,26 +188,29 @@ class Tail:
         await self._judge_all(places, proof)
 
     def _ask_for_proof(self, pipeline: Pipeline, places: tuple[Place, ...]) -> None:
-        """Three commands for each."""
+        """Two commands for each: the epoch, and the entry that was read from or, where there is none, the length."""
         for place in places:
             keys = self._partitions.keys(place.partition)
             pipeline.get(keys.epoch)
-            pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
-            pipeline.xlen(keys.feed)
+            if place.feed == BEGINNING:
+                pipeline.xlen(keys.feed)
+            else:
+                pipeline.xrange(keys.feed, place.feed, place.feed, count=1)
 
     async def _judge_all(self, places: tuple[Place, ...], proof: Sequence[Any]) -> None:
         for number, place in enumerate(places):
-            epoch, found, length = proof[3 * number : 3 * number + 3]
-            await self._judge(place, epoch.decode() if epoch else None, bool(found), length)
+            epoch, found = proof[2 * number : 2 * number + 2]
+            await self._judge(place, epoch.decode() if epoch else None, found)
 
-    async def _judge(self, place: Place, epoch: str | None, found: bool, length: int) -> None:
+    async def _judge(self, place: Place, epoch: str | None, found: Any) -> None:
+        """`found`: what `_ask_for_proof` was answered."""
         if not place.known:
             await self._go_to_end(place, epoch)
             place.known = True
             return
         if place.feed == BEGINNING:
             # The feed did not exist. It is read from its first entry while it is too short to have been trimmed.
-            whole = length < self._feed_length
+            whole = found < self._feed_length
             if whole and place.epoch in (None, epoch):
                 place.epoch = epoch
                 return

@@ -51,7 +51,7 @@ class Session:
 
     __slots__ = (
         "_began_s", "_connection", "_context", "_is_asked_again", "_is_over", "_mistakes", "_principal", "_service",
-        "_socket",
+        "_socket", "_subscriptions",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +60,9 @@ class Session:
         self._context = context
         self._principal = principal
         self._socket = socket
-        self._connection = context.connection(WEBSOCKET, self)
+        self._subscriptions: dict[str, Subscription] = {}
+        """By the names that the client gave."""
+        self._connection = context.connection(WEBSOCKET, self, self._subscriptions)
         self._connection.attach(transport)
         self._began_s = asyncio.get_running_loop().time()
         self._mistakes = 0
@@ -79,7 +81,7 @@ class Session:
     ) -> None:
         self._is_over = True
         self._context.streams.remove(self._connection)
-        for subscription in tuple(self._connection.subscriptions.values()):
+        for subscription in tuple(self._subscriptions.values()):
             self._drop(subscription)
         if self._service is not None:
             await self._service
@@ -107,7 +109,7 @@ class Session:
                 case Subscribe() | Resume():
                     await self._subscribe(said)
                 case Unsubscribe():
-                    if subscription := self._connection.subscriptions.get(said.id):
+                    if subscription := self._subscriptions.get(said.id):
                         self._drop(subscription)
                     self._say(Unsubscribed(said.id))
                 case Ping():
@@ -120,13 +122,13 @@ class Session:
 
     async def _subscribe(self, said: Subscribe | Resume) -> None:
         try:
-            if said.id in self._connection.subscriptions:
+            if said.id in self._subscriptions:
                 raise Problem("SUBSCRIPTION_EXISTS")
-            if len(self._connection.subscriptions) >= MOST_SUBSCRIPTIONS:
+            if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
                 raise Problem("TOO_MANY_SUBSCRIPTIONS")
             subscription = Subscription(said.id, self._channel(said.topic), self._connection)
             # Registered before anything is read, so that nothing falls between the two.
-            self._connection.subscriptions[said.id] = subscription
+            self._subscriptions[said.id] = subscription
             self._context.hub.watch(subscription.channel.topic, subscription)
             try:
                 await self._open(subscription, said)
@@ -177,7 +179,7 @@ class Session:
                 if self._connection.leave_reason:
                     await self._leave()
                     return
-                for subscription in tuple(self._connection.subscriptions.values()):
+                for subscription in tuple(self._subscriptions.values()):
                     await self._look_after(subscription)
         except Exception:  # noqa: BLE001 - nobody awaits this task while the connection lives
             _log.exception("stream.failed", transport="ws")
@@ -203,9 +205,9 @@ class Session:
     def _drop(self, subscription: Subscription) -> bool:
         """Whether it was still there."""
         self._context.hub.forget(subscription.channel.topic, subscription)
-        is_there = self._connection.subscriptions.get(subscription.name) is subscription
+        is_there = self._subscriptions.get(subscription.name) is subscription
         if is_there:
-            del self._connection.subscriptions[subscription.name]
+            del self._subscriptions[subscription.name]
         return is_there
 
     async def _leave(self) -> None:

@@ -148,7 +148,7 @@ async def test_streams_end_when_the_gateway_drains(
 
 async def test_told_moments_stay_spread_when_the_first_have_gone() -> None:
     streams = Streams(1000, GatewayMetrics())
-    connections = [Connection(SSE, Bounds(), streams.outbox, Wake(), life_s=60, heartbeat_s=15) for _ in range(500)]
+    connections = [Connection(SSE, Bounds(), streams.outbox, Wake(), {}, life_s=60, heartbeat_s=15) for _ in range(500)]
     for connection in connections:
         streams.add(connection)
     streams.drain()

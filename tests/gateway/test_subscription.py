@@ -53,10 +53,10 @@ class Following:
 
 def subscribed(outbox: Outbox | None = None) -> tuple[Subscription, FullSocket]:
     socket = FullSocket()
-    connection = Connection(SSE, Bounds(), outbox or Outbox(), Wake(), life_s=60, heartbeat_s=15)
+    followed: dict[str, Subscription] = {}
+    connection = Connection(SSE, Bounds(), outbox or Outbox(), Wake(), followed, life_s=60, heartbeat_s=15)
     connection.attach(cast(asyncio.Transport, socket))
-    subscription = Subscription("", cast(Channel, Following()), connection)
-    connection.subscriptions[""] = subscription
+    subscription = followed[""] = Subscription("", cast(Channel, Following()), connection)
     subscription.open()
     return subscription, socket
 
@@ -186,7 +186,6 @@ async def test_what_arrives_while_redis_is_away_is_not_shown_behind_a_gap() -> N
     channel = Away()
     channel.watch = watch  # type: ignore[assignment]
     subscription = Subscription("", cast(Channel, channel), connection)
-    connection.subscriptions[""] = subscription
     watch.resume("e1", "1001-0")
     subscription.open()
     subscription.event(event(2))

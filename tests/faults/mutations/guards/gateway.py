@@ -120,7 +120,7 @@ MUTATIONS = (
         name="slow-socket-holds",
         guard="nothing is written to a socket that takes nothing",
         file="gateway/streams/connection.py",
-        old="                subscription.watch.hold()\n",
+        old="                follower.hold()\n",
         new="                pass\n",
         tests=(f"{TESTS}/test_process.py::test_a_slow_reader_gets_every_durable_event_and_the_newest_progress",),
     ),

@@ -158,7 +158,7 @@ MUTATIONS = (
         name="websocket-subscriptions",
         guard="a connection holds a bounded number of subscriptions",
         file=SESSION,
-        old="            if len(self._connection.subscriptions) >= MOST_SUBSCRIPTIONS:\n",
+        old="            if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:\n",
         new="            if False:\n",
         tests=(f"{WS}::test_what_cannot_be_followed_is_said_and_the_rest_goes_on",),
     ),
