@@ -8,6 +8,7 @@ import pytest
 import redis.asyncio
 
 from actors.kernel import Partitions
+from actors.kernel.ending import end_tasks
 from gateway.http.health import readiness_of
 from gateway.http.service import GatewayService
 from gateway.streams.hub import Hub, job_topic
@@ -38,7 +39,7 @@ async def test_the_cursor_is_always_a_concrete_id(
             await asyncio.sleep(0.003)
     await eventually(lambda: len(listener.heard) == 200)
     assert [item.job for item in listener.heard] == jobs
-    task.cancel()
+    await end_tasks([task])
     assert pump.holes == 0
 
 
@@ -155,6 +156,31 @@ async def test_a_feed_that_is_trimmed_while_it_is_read_is_told(
         await pipeline.execute()
     await stream.until("resync")
     assert gateway.context.pump.holes == 1
+
+
+@pytest.mark.parametrize(("added", "kept", "heard"), [(2, 2, [1, 2]), (4, 3, [])])
+async def test_a_feed_that_begins_is_read_whole_while_no_entry_can_be_missing(
+    redis_client: redis.asyncio.Redis, partitions: Partitions, added: int, kept: int, heard: list[int]
+) -> None:
+    """There is no entry that the pump could ask for; as long as the feed may be is as long as one that was trimmed."""
+    hub = Hub({"00": Ring(1000, 1 << 20)})
+    listener = Listener()
+    job = partitions.new_id("default")
+    hub.watch(job_topic(job), listener)
+    pump = Pump(redis_client, partitions, hub, feed_length=3, block_ms=50)
+    task = asyncio.create_task(pump.run())
+    await pump.started.wait()
+    feed = partitions.keys("00").feed
+    async with redis_client.pipeline(transaction=True) as pipeline:
+        for rev in range(1, added + 1):
+            said = f'{{"type":"job.stage","job":"{job}","rev":{rev},"at":0,"data":{{}}}}'
+            pipeline.xadd(feed, {"default": said})
+        pipeline.xtrim(feed, maxlen=kept, approximate=False)
+        await pipeline.execute()
+    await eventually(lambda: bool(listener.heard or listener.lost))
+    await end_tasks([task])
+    assert [item.rev for item in listener.heard] == heard
+    assert listener.lost == pump.holes == (0 if heard else 1)
 
 
 async def test_nothing_is_lost_when_only_old_events_were_trimmed(

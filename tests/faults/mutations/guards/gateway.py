@@ -24,6 +24,14 @@ MUTATIONS = (
         tests=(f"{TESTS}/test_faults.py::test_a_feed_that_cannot_be_continued_is_told[_change_epoch]",),
     ),
     Mutation(
+        name="pump-reads-a-new-feed-whole",
+        guard="a feed that began after the pump did is read from its first entry while it cannot have lost one",
+        file=TAIL,
+        old="            if whole and place.epoch in (None, epoch):\n",
+        new="            if place.epoch in (None, epoch):\n",
+        tests=(f"{TESTS}/test_faults.py::test_a_feed_that_begins_is_read_whole_while_no_entry_can_be_missing",),
+    ),
+    Mutation(
         name="proof-behind-the-read",
         guard="whether a feed can be continued is looked at when the read was answered, and not when it was sent",
         file=TAIL,
