@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import aiohttp
 from gateway.http.service import GatewayService
 from gateway.streams.connection import Bounds
 from tests.gateway.conftest import KEY, MakeSettings, OpenStream
+from tests.gateway.narrow import narrow
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
 from tests.gateway.sse_client import SseClient
@@ -135,12 +135,7 @@ async def test_a_reader_that_stalls_is_bounded_and_given_up(
         stalled = await open_stream(gateway, job, receive_buffer_bytes=2048)
         await healthy.until("snapshot")
         served = list(gateway.context.streams._open)[1]
-        transport = served._transport
-        assert transport is not None
-        # The kernel's own buffer would hide a stall for megabytes.
-        transport.set_write_buffer_limits(high=4096)
-        served_socket = transport.get_extra_info("socket")
-        served_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        transport = narrow(served)
         grant = await worker.take("ingest")
         most = number = 0
         while not served.gone:
@@ -170,10 +165,7 @@ async def test_a_reader_that_stalls_does_not_hold_up_the_end(
     job = await worker.submit()
     await open_stream(gateway, job, receive_buffer_bytes=2048)
     served = next(iter(gateway.context.streams._open))
-    transport = served._transport
-    assert transport is not None
-    transport.set_write_buffer_limits(high=4096)
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    narrow(served)
     grant = await worker.take("ingest")
     number = 0
     while not served.behind:
@@ -198,9 +190,7 @@ async def test_a_slow_reader_gets_every_durable_event_and_the_newest_progress(
         job = await worker.submit(spec=json.dumps(spec).encode())
         stream = await open_stream(gateway, job, receive_buffer_bytes=2048)
         served = next(iter(gateway.context.streams._open))
-        transport = served._transport
-        assert transport is not None
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        narrow(served)
         number = 0
         grant = await worker.take(STAGES[0])
         for place, stage in enumerate(STAGES):

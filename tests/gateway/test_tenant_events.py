@@ -1,7 +1,6 @@
 """`/v1/events`: all jobs of a tenant in one stream, or those that carry a tag."""
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from gateway.streams import feed_reader
 from gateway.streams.connection import Bounds
 from gateway.streams.tenant_reader import TenantReader, TenantReading
 from tests.gateway.conftest import OpenStream, StartGateway
+from tests.gateway.narrow import narrow
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.sse_client import Frame, SseClient
@@ -268,10 +268,7 @@ async def test_who_reads_slowly_gets_every_event_in_the_end(
     stream = await follow.open(receive_buffer_bytes=4096)
     await stream.until("snapshot")
     connection = next(iter(gateway.context.streams._open))
-    transport = connection._transport
-    assert transport is not None
-    # The kernel's own buffer would take megabytes.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport = narrow(connection)
     jobs = [await worker.submit() for _ in range(count)]
     for job in jobs:
         await worker.submitter.cancel(job, reason)

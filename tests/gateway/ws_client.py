@@ -14,11 +14,12 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 class WsClient:
-    """Pings of the gateway are answered and not shown, unless it is told to be deaf."""
+    """Pings of the gateway are answered and not shown, unless it is told to be deaf. `heard`: all that was said."""
 
     def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
         self.socket = socket
+        self.heard: list[dict[str, Any]] = []
 
     @classmethod
     async def open(
@@ -44,6 +45,7 @@ class WsClient:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     raise ConnectionError(self.socket.close_code)
                 said: dict[str, Any] = json.loads(message.data)
+                self.heard.append(said)
                 if said["op"] != "ping":
                     return said
 
