@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from actors.kernel import Partitions
-from actors.kernel.ending import end_tasks
+from actors.kernel import Partitions, end_tasks
 from gateway.http.health import readiness_of
 from gateway.http.service import GatewayService
 from gateway.streams.hub import Hub, job_topic
