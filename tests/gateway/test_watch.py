@@ -81,6 +81,34 @@ def test_a_lost_tail_is_told_even_while_reading() -> None:
     assert watch.lost
 
 
+def test_what_fits_after_a_hole_is_not_shown_before_the_job_was_read() -> None:
+    """It may be another feed's, or follow what only the job itself can tell now."""
+    watch = watch_at(3)
+    watch.lose()
+    assert not watch.event(event(4))
+    watch = JobWatch()
+    watch.event(event(4))
+    watch.lose()
+    watch.show(3, 0.0, 0, None)
+    assert not watch.release()
+    watch.begin_reading()
+    assert not watch.lost
+    watch.show(4, 0.0, 0, None)
+    assert not watch.release()
+    assert revs(watch.event(event(5))) == [5]
+
+
+def test_progress_from_before_a_hole_is_forgotten() -> None:
+    """An older job may have come back, which will see this revision another time."""
+    watch = watch_at(3)
+    assert not watch.pulse(pulse(5, 90.0))
+    watch.lose()
+    watch.begin_reading()
+    watch.show(3, 0.0, 0, None)
+    assert not watch.release()
+    assert [type(item) for rev in (4, 5) for item in watch.event(event(rev))] == [Event, Event]
+
+
 def test_nothing_follows_the_end() -> None:
     watch = watch_at(3, 50.0)
     shown = watch.event(event(4, "job.completed"))
@@ -88,6 +116,15 @@ def test_nothing_follows_the_end() -> None:
     assert watch.end_state == "completed"
     assert not watch.event(event(5))
     assert not watch.pulse(pulse(4, 60.0))
+    assert not watch.resume(pulse(4, 60.0))
+
+
+def test_nothing_that_was_held_follows_the_end() -> None:
+    watch = JobWatch()
+    watch.event(event(4, "job.completed"))
+    watch.event(event(5))
+    watch.show(3, 0.0, 0, None)
+    assert revs(watch.release()) == [4]
 
 
 def test_progress_older_than_what_was_shown_is_dropped() -> None:
