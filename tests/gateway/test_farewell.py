@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from gateway.http.service import GatewayService
+from gateway.streams.connection import Bounds
 from tests.gateway.conftest import OpenStream
 from tests.gateway.narrow import NARROW_BYTES, narrow
 from tests.gateway.polling import eventually
@@ -38,3 +39,8 @@ async def test_nothing_follows_the_last_chunk_while_the_socket_is_full(
     stream.writer.write(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
     async with asyncio.timeout(10):
         assert (await stream.reader.readline()).startswith(b"HTTP/1.1 200"), "the connection serves its next request"
+
+
+def test_only_a_process_that_stops_hurries_who_is_slow_to_take_the_end() -> None:
+    bounds = Bounds(stall_s=15.0, farewell_s=2.0)
+    assert (bounds.end_s(draining=False), bounds.end_s(draining=True)) == (15.0, 2.0)
