@@ -98,6 +98,21 @@ def test_what_fits_after_a_hole_is_not_shown_before_the_job_was_read() -> None:
     assert revs(watch.event(event(5))) == [5]
 
 
+def test_what_was_held_before_a_hole_is_forgotten() -> None:
+    watch = JobWatch()
+    watch.event(event(4))
+    watch.pulse(pulse(3, 20.0))
+    watch.lose()
+    watch.begin_reading()
+    watch.show(3, 0.0, 0, None)
+    assert not watch.release()
+    watch = JobWatch()
+    watch.pulse(pulse(3, 20.0))
+    watch.lose()
+    watch.show(3, 0.0, 0, None)
+    assert not watch.release(), "nor is it shown while the job must be read"
+
+
 def test_progress_from_before_a_hole_is_forgotten() -> None:
     """An older job may have come back, which will see this revision another time."""
     watch = watch_at(3)
@@ -134,6 +149,15 @@ def test_progress_older_than_what_was_shown_is_dropped() -> None:
     assert not watch.pulse(pulse(3, 60.0, 1400)), "reported before the snapshot"
     assert len(watch.pulse(pulse(3, 60.0, 1600))) == 1
     assert not watch.pulse(pulse(3, 59.0, 1700))
+    assert not watch.pulse(pulse(3, 61.0, 1500)), "reported before what was shown"
+    assert len(watch.pulse(pulse(3, 60.0, 1800))) == 1, "what stands still at a percent may say more"
+
+
+def test_progress_from_memory_is_shown_where_it_belongs() -> None:
+    watch = watch_at(3, 50.0)
+    assert not watch.resume(pulse(2, 60.0))
+    assert not watch.resume(pulse(4, 60.0))
+    assert len(watch.resume(pulse(3, 60.0))) == 1
 
 
 def test_progress_waits_for_the_event_it_follows() -> None:
@@ -150,6 +174,22 @@ def test_held_progress_is_the_newest_only() -> None:
     watch.show(3, 5.0, 0, None)
     shown = watch.release()
     assert [item.percent for item in shown if isinstance(item, Pulse)] == [20.0]
+    watch.hold()
+    assert not watch.release(), "and it is shown once"
+
+
+@pytest.mark.parametrize("kind", ["job.stage", "job.completed"])
+def test_held_progress_does_not_follow_an_event_that_has_overtaken_it(kind: str) -> None:
+    watch = JobWatch()
+    watch.pulse(pulse(3, 20.0))
+    watch.event(event(4, kind))
+    watch.show(3, 5.0, 0, None)
+    assert [type(item) for item in watch.release()] == [Event]
+    watch = JobWatch()
+    watch.pulse(pulse(4, 99.0))
+    watch.event(event(4, kind))
+    watch.show(3, 5.0, 0, None)
+    assert len(watch.release()) == (1 if kind == "job.completed" else 2)
 
 
 @pytest.mark.parametrize("seed", range(40))
