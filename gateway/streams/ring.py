@@ -33,8 +33,8 @@ class Ring:
         self._tenants[event.tenant].append(event)
         # The data, and up to two framed forms of it.
         self.size_bytes += EVENT_OVERHEAD_BYTES + 3 * len(event.data)
-        if event.terminal:
-            self._pulses.pop(event.job, None)
+        # Whoever continues at this event is shown no progress that was made before it.
+        self._pulses.pop(event.job, None)
         while len(self._events) > self._most_events or self.size_bytes > self._most_bytes:
             self._drop_oldest()
 

@@ -74,6 +74,16 @@ def test_the_ring_forgets_jobs_that_have_left_it() -> None:
     assert len(ring) == 0
     assert ring.size_bytes == 0
     assert ring.since("j00-a", "e1", "1005-0") is None
+    assert ring.newest("default") is None
+    assert ring.of_tenant_since("default", "e1", "1005-0", 10) is None
+
+
+def test_the_ring_keeps_no_progress_that_an_event_has_overtaken() -> None:
+    ring = Ring(5, 1 << 20)
+    ring.append(event(1))
+    assert ring.note(pulse(1, 5.0))
+    ring.append(event(2))
+    assert ring.pulse("j00-a") is None
 
 
 def test_a_topic_is_heard_by_its_watchers_alone() -> None:

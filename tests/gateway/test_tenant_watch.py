@@ -54,7 +54,35 @@ def test_progress_older_than_the_snapshot_is_dropped() -> None:
     watch.release()
     assert not watch.pulse(pulse(2, 49.0))
     assert not watch.pulse(pulse(1, 60.0))
+    assert watch.pulse(pulse(2, 50.0)), "what stands still at a percent may say more"
     assert watch.pulse(pulse(2, 51.0))
+    watch.show("e1", "0-1", {"j00-a": Mark(2, 50.0, 2000)})
+    assert not watch.pulse(pulse(2, 51.0, 1999)), "reported before the job was read"
+
+
+def test_held_progress_older_than_the_snapshot_is_dropped() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.pulse(pulse(2, 40.0))
+    watch.show("e1", "0-1", {"j00-a": Mark(2, 50.0, 0)})
+    assert not watch.release()
+
+
+def test_held_progress_is_not_shown_after_an_event_that_the_client_had_seen_before() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.pulse(pulse(1, 40.0))
+    seen = event(2)
+    watch.event(seen)
+    watch.resume("e1", seen.entry)
+    assert not watch.release()
+
+
+def test_who_continues_at_a_cursor_is_not_held_to_an_older_snapshot() -> None:
+    """An older job may have come back."""
+    watch = TenantWatch(all_jobs)
+    watch.show("e1", "0-1", {"j00-a": Mark(5, 50.0, 0)})
+    watch.resume("e1", "0-1")
+    watch.release()
+    assert [one.rev for one in watch.event(event(2))] == [2]
 
 
 def test_a_terminal_event_that_the_snapshot_includes_is_not_repeated() -> None:
@@ -77,6 +105,10 @@ def test_held_progress_is_the_newest_of_each_job_and_none_that_an_event_overtook
     shown = watch.release()
     assert [(type(one).__name__, one.job) for one in shown] == [("Event", "j00-b"), ("Pulse", "j00-a")]
     assert shown[1].percent == 9.0  # type: ignore[union-attr]
+    watch.hold()
+    watch.event(event(3, job="j00-b"))
+    watch.pulse(pulse(3, 10.0, job="j00-b"))
+    assert [type(one).__name__ for one in watch.release()] == ["Event", "Pulse"], "made after the event"
 
 
 def test_what_is_held_is_bounded() -> None:
@@ -114,6 +146,33 @@ def test_a_job_that_is_not_known_holds_up_everything_behind_it() -> None:
     assert not watch.release()
     assert watch.unknown is None
     assert watch.entry == newer.entry
+
+
+def test_progress_does_not_overtake_an_event_that_waits_for_an_unknown_job() -> None:
+    known: dict[str, bool] = {"j00-yes": True}
+    watch = TenantWatch(known.get)
+    watch.resume("e1", "0-1")
+    new, yes, progress = event(1, job="j00-new"), event(2, job="j00-yes"), pulse(2, 5.0, job="j00-yes")
+    watch.event(new)
+    watch.event(yes)
+    watch.pulse(progress)
+    assert not watch.release()
+    known["j00-new"] = True
+    assert list(watch.release()) == [new, yes, progress]
+
+
+def test_what_was_held_before_a_hole_is_forgotten() -> None:
+    watch = TenantWatch({"j00-yes": True}.get)
+    watch.resume("e1", "0-1")
+    watch.release()
+    watch.event(event(1, job="j00-new"))
+    watch.pulse(pulse(2, 5.0, job="j00-yes"))
+    assert watch.unknown == "j00-new"
+    watch.lose()
+    watch.begin_reading()
+    assert (watch.unknown, watch.must_read, watch.lost) == (None, False, False)
+    watch.show("e2", "0-1", {})
+    assert not watch.release()
 
 
 def test_a_hole_is_told() -> None:
