@@ -69,6 +69,7 @@ def test_a_few_large_events_are_too_much_to_hold_as_well() -> None:
         assert not watch.must_read
     watch.event(event(9, data=large))
     assert watch.must_read
+    assert list(watch._held.take()) == [], "nothing is kept that will be read"
     assert list(watch.release()) == [], "nothing is shown in part"
 
 
