@@ -105,10 +105,10 @@ async def test_a_client_that_is_cut_off_goes_on_where_it_was(
 async def test_resuming_works_from_the_log_as_from_memory(
     start_gateway: StartGateway, worker: ScriptedWorker, open_stream: OpenStream
 ) -> None:
-    """A second gateway has nothing in memory and answers from the job's log; the result is the same."""
+    """A second gateway has nothing in memory and answers from the job's log; the result is the same, progress too."""
     first, second = await start_gateway(), await start_gateway(gateway__ring_events=0)
     job = await worker.submit()
-    stream = await open_stream(first, job)
+    stream, other = await open_stream(first, job), await open_stream(second, job)
     await stream.until("snapshot")
     cursor = stream.cursor
     for stage, following in pairwise(STAGES):
@@ -116,11 +116,18 @@ async def test_resuming_works_from_the_log_as_from_memory(
     last = await worker.take(STAGES[-1])
     while (await stream.until("job.started")).data["data"]["stage"] != STAGES[-1]:
         pass
+    await worker.beat(last, 80.0, eta_s=3.0)
+    for one in (stream, other):
+        await one.until("job.progress")
     streams = [await open_stream(gateway, job, cursor) for gateway in (first, second)]
+    for one in streams:
+        assert (await one.until("job.progress")).data["data"]["progress"]["percent"] == 80.0
     await worker.done(last)
-    told = [[(frame.event, frame.id, frame.data) for frame in (await again.rest())[1:]] for again in streams]
+    for one in streams:
+        await one.rest()
+    told = [[(frame.event, frame.id, frame.data) for frame in again.frames[1:]] for again in streams]
     assert told[0] == told[1]
-    assert [event for event, _, _ in told[0]] == [*WHOLE, "end"]
+    assert [event for event, _, _ in told[0]] == [*WHOLE[:-1], "job.progress", WHOLE[-1], "end"]
     openings = first.context.metrics.openings
     assert openings.labels("ring")._value.get() == 1
     assert second.context.metrics.openings.labels("log")._value.get() == 1

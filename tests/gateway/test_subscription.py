@@ -108,6 +108,24 @@ async def test_what_is_sent_in_one_turn_is_written_at_once() -> None:
     subscription.event(event(7))
     await end_of_turn()
     assert socket.writes == 3, "what is flushed early, and what is sent behind it"
+    for rev in range(8, 28):
+        subscription.event(large(rev))
+        await end_of_turn()
+        socket.unsent = 0
+    assert socket.writes == 23
+    subscription.event(event(28))
+    subscription.event(event(29))
+    assert socket.writes == 23, "what turns before it sent does not count"
+
+
+async def test_a_connection_that_is_given_up_is_gone_at_once() -> None:
+    subscription, socket = subscribed()
+    subscription.abort()
+    assert subscription.connection.gone
+    assert socket.aborted
+    never_attached = Connection(SSE, Bounds(), Outbox(), Wake(), {}, life_s=60, heartbeat_s=15)
+    never_attached.abort()
+    assert never_attached.gone
 
 
 async def test_a_turn_that_sends_much_writes_and_holds_in_the_middle_of_it() -> None:
