@@ -118,6 +118,39 @@ async def test_what_is_sent_in_one_turn_is_written_at_once() -> None:
     assert socket.writes == 23, "what turns before it sent does not count"
 
 
+async def test_a_socket_that_takes_nothing_is_given_up_however_much_it_is_told_meanwhile() -> None:
+    subscription, socket = subscribed()
+    connection = subscription.connection
+    subscription.show([large(rev) for rev in range(1, 21)])
+    assert connection.behind
+    connection._moved_at_s -= Bounds().stall_s
+    connection.send(b"an answer")
+    connection.flush()
+    connection.look(asyncio.get_running_loop().time())
+    assert socket.aborted
+    assert connection.slow
+
+
+async def test_a_sign_of_life_is_given_when_it_is_due() -> None:
+    subscription, socket = subscribed()
+    now_s = asyncio.get_running_loop().time()
+    subscription.connection.tick(now_s + 14)
+    await end_of_turn()
+    assert socket.writes == 0
+    subscription.connection.tick(now_s + 21)
+    await end_of_turn()
+    assert socket.writes == 1
+
+
+async def test_a_closed_socket_wakes_its_session_as_soon_as_something_is_written() -> None:
+    subscription, socket = subscribed()
+    socket.aborted = True
+    subscription.event(event(1))
+    async with asyncio.timeout(5):
+        await cast(Wake, subscription.connection._session).sleep()
+    assert subscription.connection.gone
+
+
 async def test_a_connection_that_is_given_up_is_gone_at_once() -> None:
     subscription, socket = subscribed()
     subscription.abort()
