@@ -96,6 +96,18 @@ async def test_behind_nothing_is_written_and_everything_comes_once_it_has_draine
     assert not socket.aborted
 
 
+async def test_nothing_is_shown_before_the_opening_even_if_the_socket_drains_meanwhile() -> None:
+    subscription, socket = subscribed()
+    later = Subscription("later", cast(Channel, Following()), subscription.connection)
+    later.event(event(1))
+    later.release()
+    await end_of_turn()
+    assert socket.writes == 0
+    later.open()
+    await end_of_turn()
+    assert socket.writes == 1
+
+
 async def test_what_is_sent_in_one_turn_is_written_at_once() -> None:
     subscription, socket = subscribed()
     for rev in range(1, 6):
