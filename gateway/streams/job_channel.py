@@ -41,7 +41,7 @@ class JobChannel:
     @property
     def end(self) -> EndEvent:
         state = self.watch.end_state
-        return EndEvent(self._job, None if self._deleted or state is None else State(state))
+        return EndEvent(self._job, None if state is None else State(state))
 
     async def open(self, cursor: Cursor | BadCursor | None) -> Opening | NothingNew:
         """Raises Problem JOB_NOT_FOUND or StoreUnavailable."""

@@ -61,12 +61,8 @@ class Subscription:
         self.watch.hold()
 
     def release(self) -> None:
-        """Shows what was kept back, unless its session must read first or the socket is behind."""
-        if not self.is_open:
-            return
-        if self.watch.must_read:
-            self.connection.notify()
-        elif not self.connection.behind:
+        """Shows what was kept back, unless the socket is behind; where the session must read first that is nothing."""
+        if self.is_open and not self.connection.behind:
             self.show(self.watch.release())
 
     def show(self, items: Sequence[Shown]) -> None:

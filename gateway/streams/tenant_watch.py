@@ -107,7 +107,7 @@ class TenantWatch:
         for event in self._held.take():
             # A job that is not known has begun to hold again.
             shown.extend(self.event(event))
-        if not self.holding:
+        if not (self.holding or self.must_read):
             pulses, self._pulses = self._pulses, {}
             shown.extend(pulse for pulse in pulses.values() if not self._is_old(pulse) and self._wants(pulse.job))
         return shown

@@ -51,6 +51,50 @@ async def test_a_late_joiner_misses_nothing_while_another_moves_on(
     assert [(await second.next()).rev for _ in range(2)] == [2, 3]
 
 
+async def test_what_a_watcher_missed_is_read_from_the_log_and_is_no_resync(
+    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    hub = gateway.context.hub
+    with monkeypatch.context() as patched:
+        patched.setattr(hub, "event", lambda _event: None)
+        grant = await worker.take("ingest")
+        await eventually(lambda: gateway.context.pump.events == 2)
+    await worker.next(grant, "fetch")
+    assert [((frame := await stream.next()).event, frame.rev) for _ in range(2)] == [
+        ("job.started", 2),
+        ("job.stage", 3),
+    ]
+
+
+async def test_a_hole_is_told_even_where_the_log_has_everything(
+    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream
+) -> None:
+    """What was shown before it may be undone."""
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    await worker.take("ingest")
+    await stream.until("job.started")
+    gateway.context.hub.lose("00")
+    assert (await stream.next()).event == "resync"
+
+
+async def test_a_job_that_has_become_another_tenants_is_shown_no_longer(
+    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, redis_client: redis.asyncio.Redis
+) -> None:
+    """As after a restore: nothing is shown that who watches could not open now."""
+    job = await worker.submit()
+    stream = await open_stream(gateway, job)
+    await stream.until("snapshot")
+    await redis_client.hset(worker.partitions.keys("00").job(job), "tenant", "another")
+    gateway.context.hub.lose("00")
+    end = await stream.next()
+    assert (end.event, end.data) == ("end", {"job": job, "state": None})
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_job_that_ends_around_the_snapshot_is_told_once_and_the_stream_ends(
     gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch, when: str

@@ -12,7 +12,7 @@ from gateway.streams.tenant_watch import TenantWatch
 from gateway.streams.wake import Wake
 from gateway.streams.watch import JobWatch
 from gateway.streams.wire import SSE
-from tests.gateway.events import event
+from tests.gateway.events import event, pulse
 
 
 class FullSocket:
@@ -106,6 +106,16 @@ async def test_nothing_is_shown_before_the_opening_even_if_the_socket_drains_mea
     later.open()
     await end_of_turn()
     assert socket.writes == 1
+
+
+async def test_a_session_is_woken_when_there_is_something_to_do_and_not_for_each_event() -> None:
+    subscription, _ = subscribed()
+    wake = cast(Wake, subscription.connection._session)
+    subscription.event(event(1))
+    subscription.pulse(pulse(1, 5.0))
+    assert not wake._is_called
+    subscription.event(event(3))
+    assert wake._is_called
 
 
 async def test_what_is_sent_in_one_turn_is_written_at_once() -> None:

@@ -258,6 +258,8 @@ async def test_a_lost_feed_is_told_to_who_is_listening(
     assert resync.data["data"]["jobs"][0]["state"] == "cancelled"
     after = await worker.submit()
     assert told(await stream.until("job.queued")) == ("job.queued", after, 1)
+    gateway.context.hub.lose("00")
+    assert (await stream.next()).event == "resync", "also where the feed would have everything"
 
 
 @pytest.mark.parametrize(("count", "reason"), [(150, "x" * 6000), (600, "x")], ids=["large", "many"])

@@ -175,6 +175,15 @@ def test_what_was_held_before_a_hole_is_forgotten() -> None:
     assert not watch.release()
 
 
+def test_nothing_that_was_held_is_shown_behind_a_hole() -> None:
+    watch = TenantWatch(all_jobs)
+    watch.event(event(1))
+    watch.pulse(pulse(1, 5.0))
+    watch.resume("e1", "0-1")
+    watch.lose()
+    assert not watch.release()
+
+
 def test_a_hole_is_told() -> None:
     watch = open_watch()
     watch.lose()
