@@ -85,8 +85,11 @@ async def test_a_read_that_began_before_a_watcher_came_is_not_shared_with_it(
     early = asyncio.create_task(reader.read(job))
     await eventually(lambda: reader.calls)
     await worker.take("ingest")
-    late = asyncio.create_task(reader.read(job))
+    others = [await worker.submit() for _ in range(2)]
+    late = [asyncio.create_task(reader.read(wanted)) for wanted in (job, job, *others)]
     await asyncio.sleep(0.05)
+    assert reader.calls == 1, "one after the other, so that many become few"
     answered.set()
-    views = [(await early).view, (await late).view]
-    assert [view.rev for view in views if view is not None] == [1, 2]
+    views = [reading.view for reading in (await early, *await asyncio.gather(*late))]
+    assert [(view.job, view.rev) for view in views if view] == [(job, 1), (job, 2), (job, 2), *((o, 1) for o in others)]
+    assert reader.calls == 2

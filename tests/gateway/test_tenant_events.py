@@ -47,6 +47,8 @@ def told(frame: Frame) -> tuple[str | None, str, int]:
 async def test_a_snapshot_of_the_newest_jobs_then_everything_that_happens(
     worker: ScriptedWorker, follow: Followed
 ) -> None:
+    none = await (await follow.open()).until("snapshot")
+    assert (none.id, none.data["data"]["jobs"]) == ("0.0-0", [])
     first = await worker.submit()
     second = await worker.submit()
     stream = await follow.open()
@@ -99,6 +101,7 @@ async def test_a_cursor_is_continued_from_memory_and_from_the_feed(
     again = await Followed(open_stream, first).open(cursor)
     await again.next()
     assert [told(await again.next()) for _ in jobs] == [("job.cancelled", job, 2) for job in jobs]
+    assert first.context.feed_reader.calls == 0
     # A gateway that has just begun has nothing in memory.
     second = await start_gateway()
     anew = await Followed(open_stream, second).open(cursor)

@@ -170,4 +170,12 @@ MUTATIONS = (
         new="        return random.randint(500, 1000 + SPREAD_MS_PER_STREAM * len(self._open))\n",
         tests=(f"{TESTS}/test_stream_life.py::test_told_moments_stay_spread_when_the_first_have_gone",),
     ),
+    Mutation(
+        name="tenants-hold-behind-a-hole",
+        guard="nothing that was held is shown to a tenant's watcher behind a hole",
+        file=WATCH,
+        old="        if not (self.holding or self.must_read):\n",
+        new="        if not self.holding:\n",
+        tests=(f"{TESTS}/test_tenant_watch.py::test_nothing_that_was_held_is_shown_behind_a_hole",),
+    ),
 )
