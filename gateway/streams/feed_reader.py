@@ -1,6 +1,8 @@
-"""Reads a tenant's events out of the feed of its partition, for watchers that memory cannot help."""
+"""Reads a tenant's events out of the feed of its partition: for watchers that memory cannot help, and for pages."""
 
 import asyncio
+import itertools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import redis.asyncio
@@ -13,9 +15,9 @@ from gateway.streams.reader import PATIENCE_S
 
 READ_COUNT = 1000
 MOST_READS = 20
-"""Reads for one page: beyond that a client is told to begin anew, so that an old cursor costs no long search."""
+"""Reads for a watcher: beyond that it is told to begin anew, so that an old cursor costs no long search."""
 AT_ONCE = 2
-"""Searches of this process that may be on their way; the others wait, so that a crowd of them stays a trickle."""
+"""Searches of each kind that may be on their way; the others wait, so that a crowd of them stays a trickle."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +39,8 @@ class FeedReader:
     def __init__(self, client: redis.asyncio.Redis, partitions: Partitions) -> None:
         self._client = client
         self._partitions = partitions
-        self._searches = asyncio.Semaphore(AT_ONCE)
+        self._for_watchers = asyncio.Semaphore(AT_ONCE)
+        self._for_pages = asyncio.Semaphore(AT_ONCE)
         self.calls = 0
         """Calls sent to Redis since the start."""
 
@@ -46,19 +49,23 @@ class FeedReader:
 
         Raises StoreUnavailable.
         """
-        async with self._searches:
-            return await persist(lambda: self._search(tenant, cursor.epoch, cursor.entry, most), patience_s=PATIENCE_S)
+        async with self._for_watchers:
+            return await persist(lambda: self._search(tenant, cursor, most, range(MOST_READS)), patience_s=PATIENCE_S)
 
-    async def first(self, tenant: str, most: int) -> FeedPage:
-        """The oldest events of the tenant that the feed still holds. Raises StoreUnavailable."""
-        async with self._searches:
-            page = await persist(lambda: self._search(tenant, None, BEGINNING, most), patience_s=PATIENCE_S)
-        return page or FeedPage((), BEGINNING, whole=True, epoch=None)
+    async def page(self, tenant: str, cursor: Cursor | None, most: int) -> FeedPage | None:
+        """The same wherever they lie: whoever asks for a page has no snapshot to begin with. Without a cursor from the
+        oldest entry. None when the cursor's entry, or one that was searched from, is no longer there.
 
-    async def _search(self, tenant: str, epoch: str | None, entry: str, most: int) -> FeedPage | None:
+        Raises StoreUnavailable.
+        """
+        async with self._for_pages:
+            return await persist(lambda: self._search(tenant, cursor, most, itertools.count()), patience_s=PATIENCE_S)
+
+    async def _search(self, tenant: str, cursor: Cursor | None, most: int, reads: Iterable[int]) -> FeedPage | None:
         partition, owner = self._partitions.of_tenant(tenant), tenant.encode()
+        epoch, entry = (cursor.epoch, cursor.entry) if cursor is not None else (None, BEGINNING)
         found: list[Event] = []
-        for _ in range(MOST_READS):
+        for _ in reads:
             held, entries, known_epoch = await self._read(partition, entry)
             if epoch is None:
                 epoch = known_epoch

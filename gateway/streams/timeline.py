@@ -40,14 +40,9 @@ async def tenant_timeline(request: web.Request) -> web.Response:
     """The durable events of all jobs that the feed still holds; `tag` leaves those of the jobs that carry it."""
     context, principal = context_of(request), principal_of(request)
     query = read_query(request, TenantTimelineQuery)
-    cursor = _cursor(query.after)
-    if cursor is None:
-        page = await context.feed_reader.first(principal.tenant, query.limit)
-    else:
-        following = await context.feed_reader.after(principal.tenant, cursor, query.limit)
-        if following is None:
-            raise Problem("EVENTS_GONE")
-        page = following
+    page = await context.feed_reader.page(principal.tenant, _cursor(query.after), query.limit)
+    if page is None:
+        raise Problem("EVENTS_GONE")
     tag = query.tag
     if tag is None:
         return _answer(page.events, more=not page.whole)

@@ -12,7 +12,11 @@ from tests.gateway.test_tenant_events import tagged
 async def test_the_timeline_of_a_tenant_is_read_page_by_page(
     gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """More of others than a watcher would look through lie between two events of the tenant, and before the first."""
     monkeypatch.setattr(feed_reader, "READ_COUNT", 3)
+    monkeypatch.setattr(feed_reader, "MOST_READS", 1)
+    for number in range(4):
+        await worker.submit(tenant=f"before-{number}")
     jobs = [await worker.submit(**tagged("odd" if number % 2 else "even")) for number in range(5)]
     for number in range(4):
         await worker.submit(tenant=f"another-{number}")

@@ -115,6 +115,14 @@ MUTATIONS = (
         tests=(f"{TENANT}::test_a_search_that_stops_early_is_not_taken_for_the_end",),
     ),
     Mutation(
+        name="a-page-looks-through-all",
+        guard="a tenant's events are found behind any number of others'",
+        file=FEED,
+        old="most, itertools.count())",
+        new="most, range(MOST_READS))",
+        tests=(f"{TESTS}/test_tenant_timeline.py::test_the_timeline_of_a_tenant_is_read_page_by_page",),
+    ),
+    Mutation(
         name="nothing-behind-a-gap",
         guard="what arrives while Redis is away is not shown behind what could not be read",
         file="gateway/streams/subscription.py",
