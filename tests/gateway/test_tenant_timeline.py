@@ -29,6 +29,7 @@ async def test_the_timeline_of_a_tenant_is_read_page_by_page(
             async with api.get("/v1/events", params={"limit": "2", **query, **after}) as response:
                 assert response.status == 200
                 page = await response.json()
+            assert len(page["events"]) <= 2
             seen += [(event["type"], event["job"]) for event in page["events"]]
             if page["next"] is None:
                 return seen
