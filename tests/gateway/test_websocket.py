@@ -251,6 +251,23 @@ async def test_a_client_that_answers_no_ping_is_gone(start_gateway: StartGateway
         await deaf.until("bye")
 
 
+async def test_pings_and_pongs_of_the_protocol_are_no_mistakes_and_bytes_are(
+    gateway: GatewayService, open_socket: OpenSocket
+) -> None:
+    client: WsClient = await open_socket(gateway, answers=False)
+    await client.until("hello")
+    await client.socket.ping(b"anybody?")
+    pong = await client.socket.receive(timeout=5)
+    assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"anybody?")
+    for _ in range(ws_session.MOST_MISTAKES + 1):
+        await client.socket.pong()
+    await client.say("ping")
+    await client.until("pong")
+    assert [message["op"] for message in client.heard] == ["hello", "pong"]
+    await client.socket.send_bytes(b'{"op":"ping"}')
+    assert (await client.next())["code"] == "INVALID_MESSAGE"
+
+
 async def test_a_connection_that_is_cut_leaves_nothing_behind(
     gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket
 ) -> None:
