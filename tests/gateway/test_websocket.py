@@ -99,6 +99,28 @@ async def test_many_topics_share_a_connection_and_unsub_ends_one(
     assert gateway.context.hub.watchers() == 0
 
 
+async def test_a_hole_is_told_once_to_each_subscription_and_they_go_on(
+    gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket
+) -> None:
+    jobs = [await worker.submit() for _ in range(2)]
+    client: WsClient = await open_socket(gateway)
+    for job in jobs:
+        await client.subscribe(job, f"job:{job}")
+    await client.subscribe("all", "jobs")
+    gateway.context.hub.lose("00")
+    told = await client.events(3)
+    assert {(message["sub"], message["event"]["type"]) for message in told} == {
+        (name, "resync") for name in (*jobs, "all")
+    }
+    for job in jobs:
+        await worker.submitter.cancel(job, "test")
+    told = await client.events(4)
+    assert sorted((message["sub"], message["event"]["job"]) for message in told) == sorted(
+        (name, job) for job in jobs for name in (job, "all")
+    )
+    assert {message["event"]["type"] for message in told} == {"job.cancelled"}
+
+
 async def test_what_cannot_be_followed_is_said_and_the_rest_goes_on(
     gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +192,9 @@ async def test_who_does_not_introduce_himself_is_closed_and_few_may_try_at_once(
         await open_socket(gateway, headers={})
     assert refused.value.status == 429
     await open_socket(gateway)
+    elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with aiohttp.ClientSession(connector=elsewhere) as session:
+        await (await session.ws_connect(f"{gateway.url}/v1/ws")).close()
     await strangers[0].say("auth", token=KEY)
     await strangers[0].until("hello")
     await open_socket(gateway, headers={})
