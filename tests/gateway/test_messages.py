@@ -6,7 +6,7 @@ import redis.asyncio
 from actors.kernel import Partitions
 from actors.media.task import JobSpec, encode
 from gateway.streams.framing import PING, text_message
-from gateway.streams.messages import JobTopic, Ping, Resume, Subscribe, TenantTopic, read_message, read_topic
+from gateway.streams.messages import Close, JobTopic, Ping, Resume, Subscribe, TenantTopic, read_message, read_topic
 from gateway.streams.strangers import Strangers
 from gateway.streams.tags import Tags
 from tests.gateway.events import event
@@ -82,3 +82,8 @@ async def test_tags_are_read_once_and_few_are_remembered(
     await tags.learn({event(1).job})
     assert tags.carries(event(1).job, "a") is False, "a job that is gone carries none"
     assert sum(tags.carries(one, "a") is None for one in (job, bare)) == 1, "the oldest is forgotten"
+
+
+def test_below_4500_a_client_comes_back() -> None:
+    assert [code for code in Close if not code.final] == [4000, 4001, 4002, 4003]
+    assert [code for code in Close if code.final] == [4500, 4501, 4504]

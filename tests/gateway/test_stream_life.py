@@ -8,7 +8,7 @@ import pytest
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.service import GatewayService
 from gateway.streams.connection import Bounds, Connection
-from gateway.streams.streams import LONGEST_SPREAD_MS, Streams
+from gateway.streams.streams import LONGEST_SPREAD_MS, SHED_RETRY_MS, Streams
 from gateway.streams.wake import Wake
 from gateway.streams.wire import SSE
 from tests.gateway.conftest import OpenStream, StartGateway
@@ -144,6 +144,13 @@ async def test_streams_end_when_the_gateway_drains(
     late = await open_stream(gateway, job)
     assert late.status == 200
     assert (await late.next()).event == "reconnect"
+
+
+def test_who_is_turned_away_waits_longer_unless_a_new_gateway_is_about_to_come() -> None:
+    streams = Streams(1, GatewayMetrics())
+    assert streams.turn_away() >= SHED_RETRY_MS + 2000
+    streams.drain()
+    assert streams.turn_away() <= 1000
 
 
 async def test_told_moments_stay_spread_when_the_first_have_gone() -> None:
