@@ -91,7 +91,7 @@ class FeedReader:
         keys = self._partitions.keys(partition)
         # The proof is read last: an entry that is there then was there while what follows it was read.
         async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.xrange(keys.feed, f"({entry}" if entry != BEGINNING else "-", count=READ_COUNT)
+            pipeline.xrange(keys.feed, f"({entry}", count=READ_COUNT)
             pipeline.xrange(keys.feed, entry, entry, count=1)
             pipeline.get(keys.epoch)
             entries, held, epoch = await pipeline.execute()

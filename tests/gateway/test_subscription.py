@@ -153,6 +153,27 @@ async def test_a_socket_that_takes_nothing_is_given_up_however_much_it_is_told_m
     assert connection.slow
 
 
+async def test_a_stall_begins_when_the_socket_falls_behind_and_not_before() -> None:
+    subscription, socket = subscribed()
+    connection = subscription.connection
+    connection._moved_at_s -= 10 * Bounds().stall_s
+    subscription.show([large(rev) for rev in range(1, 21)])
+    assert connection.behind
+    connection.look(asyncio.get_running_loop().time())
+    assert not socket.aborted
+    written = socket.writes
+    connection.tick(asyncio.get_running_loop().time() + 21)
+    await end_of_turn()
+    assert socket.writes == written, "nor is a sign of life written behind what does not leave"
+
+
+async def test_the_first_reason_to_leave_is_the_one_that_is_told() -> None:
+    subscription, _ = subscribed()
+    subscription.connection.leave("unavailable")
+    subscription.connection.leave("lifetime")
+    assert subscription.connection.leave_reason == "unavailable"
+
+
 async def test_a_sign_of_life_is_given_when_it_is_due() -> None:
     subscription, socket = subscribed()
     now_s = asyncio.get_running_loop().time()

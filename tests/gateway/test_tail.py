@@ -13,7 +13,7 @@ from actors.kernel import Partitions, end_tasks
 from gateway.http.health import LONGEST_LAG_S, readiness_of
 from gateway.http.service import GatewayService
 from gateway.streams import tail as tails
-from gateway.streams.events import Event, Pulse
+from gateway.streams.events import NO_EPOCH, Event, Pulse
 from gateway.streams.hub import Hub, job_topic
 from gateway.streams.ring import Ring
 from gateway.streams.tail import PROOF_S, Tail
@@ -70,6 +70,9 @@ async def test_what_is_still_to_be_read_counts_as_lag(
         await redis_client.xadd(partitions.keys("00").feed, said(number + 1), id=f"{began_ms + number}-0")
     await tail._round()
     assert (tail.events, len(hub.ring("00"))) == (5, 5)
+    newest = hub.ring("00").newest("default")
+    assert newest is not None
+    assert newest.id == f"{NO_EPOCH}.{began_ms + 4}-0", "a feed without an identity gives cursors that none takes up"
     assert BEHIND_S - 1 < tail.lag_s < BEHIND_S + 10
     await tail._round()
     assert tail.events == 7
@@ -135,9 +138,9 @@ async def test_a_feed_in_the_place_of_another_is_told_although_nothing_happens_i
         await tail._go_to_end(tail._places["00"], "one")
     tail._proved_at_s = -PROOF_S
     await tail._round()
-    assert (tail.epoch("00"), tail.holes) == ("one", 0)
+    assert (tail._places["00"].epoch, tail.holes) == ("one", 0)
     await redis_client.set(keys.epoch, "two")
     tail._proved_at_s = -PROOF_S
     await tail._round()
-    assert (tail.epoch("00"), tail.holes, listener.lost) == ("two" if begun else None, 1, 1)
+    assert (tail._places["00"].epoch, tail.holes, listener.lost) == ("two" if begun else None, 1, 1)
     assert listener.heard == []

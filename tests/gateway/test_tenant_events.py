@@ -122,13 +122,12 @@ async def test_a_cursor_that_proves_nothing_is_answered_with_resync(
 ) -> None:
     job = await worker.submit()
     await eventually(lambda: gateway.context.pump.events == 1)
+    newest = gateway.context.hub.ring(partitions.of_tenant("default")).newest("default")
+    assert newest is not None
     if cursor == "OLD":
-        epoch = gateway.context.pump.epoch(partitions.of_tenant("default"))
-        cursor = f"{epoch}.1-1"
+        cursor = f"{newest.epoch}.1-1"
     elif cursor == "OTHER":
         # The entry is there, but in a feed of another identity.
-        newest = gateway.context.hub.ring(partitions.of_tenant("default")).newest("default")
-        assert newest is not None
         cursor = f"otherepoch.{newest.entry}"
     stream = await follow.open(cursor)
     resync = await stream.until("resync")

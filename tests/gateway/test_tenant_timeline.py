@@ -2,6 +2,7 @@
 
 import aiohttp
 import pytest
+import redis.asyncio
 
 from gateway.http.service import GatewayService
 from gateway.streams import feed_reader
@@ -41,3 +42,17 @@ async def test_the_timeline_of_a_tenant_is_read_page_by_page(
     for cursor, status, code in (("nonsense", 400, "INVALID_CURSOR"), ("0.1-1", 410, "EVENTS_GONE")):
         async with api.get("/v1/events", params={"after": cursor}) as response:
             assert (response.status, (await response.json())["code"]) == (status, code)
+
+
+async def test_pages_are_answered_although_the_feed_has_lost_its_identity(
+    gateway: GatewayService, api: aiohttp.ClientSession, worker: ScriptedWorker, redis_client: redis.asyncio.Redis
+) -> None:
+    job = await worker.submit()
+    await redis_client.delete(worker.partitions.keys("00").epoch)
+    shown = []
+    for path in (f"/v1/jobs/{job}/events", "/v1/events"):
+        async with api.get(path) as response:
+            shown += [event["id"] for event in (await response.json())["events"]]
+    assert [identity.partition(".")[0] for identity in shown] == ["0", "0"]
+    async with api.get("/v1/events", params={"after": shown[0]}) as response:
+        assert (await response.json())["code"] == "EVENTS_GONE", "nothing proves that what follows is all"

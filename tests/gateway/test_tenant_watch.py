@@ -1,6 +1,7 @@
 """What a watcher of a tenant is shown, and in which order."""
 
 from gateway.streams.held import HELD_EVENTS
+from gateway.streams.tenant_channel import CATCH_UP_BYTES, _piece
 from gateway.streams.tenant_watch import HELD_PULSES, Mark, TenantWatch
 from tests.gateway.events import event, pulse
 
@@ -182,6 +183,12 @@ def test_nothing_that_was_held_is_shown_behind_a_hole() -> None:
     watch.resume("e1", "0-1")
     watch.lose()
     assert not watch.release()
+
+
+def test_a_part_of_what_was_missed_has_at_least_one_event_however_large() -> None:
+    large = event(1, data=b'"' + b"x" * CATCH_UP_BYTES + b'"')
+    assert _piece([large]) == [large]
+    assert _piece([large, event(2)]) == [large]
 
 
 def test_a_hole_is_told() -> None:

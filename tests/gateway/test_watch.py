@@ -73,6 +73,15 @@ def test_a_few_large_events_are_too_much_to_hold_as_well() -> None:
     assert list(watch.release()) == [], "nothing is shown in part"
 
 
+def test_what_was_held_and_shown_takes_no_room_any_more() -> None:
+    watch = watch_at(0)
+    large = b'"' + b"x" * (HELD_BYTES // 2) + b'"'
+    for rev in range(1, 6):
+        watch.hold()
+        watch.event(event(rev, data=large))
+        assert revs(watch.release()) == [rev]
+
+
 def test_a_lost_tail_is_told_even_while_reading() -> None:
     watch = JobWatch()
     watch.lose()
