@@ -99,28 +99,6 @@ async def test_many_topics_share_a_connection_and_unsub_ends_one(
     assert gateway.context.hub.watchers() == 0
 
 
-async def test_a_hole_is_told_once_to_each_subscription_and_they_go_on(
-    gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket
-) -> None:
-    jobs = [await worker.submit() for _ in range(2)]
-    client: WsClient = await open_socket(gateway)
-    for job in jobs:
-        await client.subscribe(job, f"job:{job}")
-    await client.subscribe("all", "jobs")
-    gateway.context.hub.lose("00")
-    told = await client.events(3)
-    assert {(message["sub"], message["event"]["type"]) for message in told} == {
-        (name, "resync") for name in (*jobs, "all")
-    }
-    for job in jobs:
-        await worker.submitter.cancel(job, "test")
-    told = await client.events(4)
-    assert sorted((message["sub"], message["event"]["job"]) for message in told) == sorted(
-        (name, job) for job in jobs for name in (job, "all")
-    )
-    assert {message["event"]["type"] for message in told} == {"job.cancelled"}
-
-
 async def test_what_cannot_be_followed_is_said_and_the_rest_goes_on(
     gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,23 +252,6 @@ async def test_a_client_that_answers_no_ping_is_gone(start_gateway: StartGateway
     reading.cancel()
     with pytest.raises(ConnectionError):
         await deaf.until("bye")
-
-
-async def test_pings_and_pongs_of_the_protocol_are_no_mistakes_and_bytes_are(
-    gateway: GatewayService, open_socket: OpenSocket
-) -> None:
-    client: WsClient = await open_socket(gateway, answers=False)
-    await client.until("hello")
-    await client.socket.ping(b"anybody?")
-    pong = await client.socket.receive(timeout=5)
-    assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"anybody?")
-    for _ in range(ws_session.MOST_MISTAKES + 1):
-        await client.socket.pong()
-    await client.say("ping")
-    await client.until("pong")
-    assert [message["op"] for message in client.heard] == ["hello", "pong"]
-    await client.socket.send_bytes(b'{"op":"ping"}')
-    assert (await client.next())["code"] == "INVALID_MESSAGE"
 
 
 async def test_a_connection_that_is_cut_leaves_nothing_behind(
