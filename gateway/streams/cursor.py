@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.streams.events import NO_EPOCH, Event
+from gateway.streams.events import Event
 
 _CURSOR = re.compile(r"([0-9a-z]{1,24})\.([0-9]{1,16}-[0-9]{1,20})")
 BEGINNING = "0-0"
@@ -19,10 +19,6 @@ class Cursor:
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.entry}"
-
-
-NOTHING_SEEN = Cursor(NO_EPOCH, BEGINNING)
-"""What a client is given before it has seen an event. `parse_cursor` takes it for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,13 @@ class Pump:
         self.tails = [
             Tail(client, partitions, group, hub, feed_length=feed_length, block_ms=block_ms) for group in groups
         ]
+        self._tail_of = {partition: tail for group, tail in zip(groups, self.tails, strict=True) for partition in group}
         self.started = asyncio.Event()
         """Set once every tail has found its places."""
+
+    def epoch(self, partition: str) -> str | None:
+        """The epoch of a partition's feed, as the pump last saw it."""
+        return self._tail_of[partition].epoch(partition)
 
     @property
     def connected(self) -> bool:

@@ -10,7 +10,8 @@ from gateway.http.context import Context
 from gateway.http.requests import LAST_EVENT_ID
 from gateway.streams.channel import Channel, NothingNew, Opening
 from gateway.streams.connection import Connection
-from gateway.streams.cursor import NOTHING_SEEN, BadCursor, Cursor, parse_cursor
+from gateway.streams.cursor import BEGINNING, BadCursor, Cursor, parse_cursor
+from gateway.streams.events import NO_EPOCH
 from gateway.streams.framing import frame, prime
 from gateway.streams.subscription import Subscription
 from gateway.streams.wake import Wake
@@ -77,7 +78,8 @@ class _Session:
         """Sends the headers and the opening."""
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
-        own = cursor if isinstance(cursor, Cursor) else NOTHING_SEEN
+        epoch = self._context.pump.epoch(self._channel.partition) or NO_EPOCH
+        own = cursor if isinstance(cursor, Cursor) else f"{epoch}.{BEGINNING}"
         # Through aiohttp, which sends its headers with the first write; everything after goes to the transport.
         await response.write(prime(self._context.streams.retry_ms(), str(own)))
         # They were sent, and the timer of idle connections is not for this one: both would be kept for hours.

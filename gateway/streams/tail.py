@@ -83,6 +83,10 @@ class Tail:
         self.holes = 0
         self.events = 0
 
+    def epoch(self, partition: str) -> str | None:
+        """The epoch of a partition's feed, as it was last seen."""
+        return self._places[partition].epoch
+
     @property
     def lag_s(self) -> float:
         """How far this tail may be behind Redis: since the last answer, plus what it then had still to read."""

@@ -9,8 +9,8 @@ from gateway.http.context import Context
 from gateway.jobs.tags import tags_in
 from gateway.principal import Principal
 from gateway.streams.channel import Opening
-from gateway.streams.cursor import BEGINNING, NOTHING_SEEN, BadCursor, Cursor
-from gateway.streams.events import Envelope, Event, Shown, Snapshot
+from gateway.streams.cursor import BEGINNING, BadCursor, Cursor
+from gateway.streams.events import NO_EPOCH, Envelope, Event, Shown, Snapshot
 from gateway.streams.hub import tenant_topic
 from gateway.streams.tenant_watch import Mark, TenantWatch
 from gateway.times import now_ms, timestamp
@@ -91,15 +91,18 @@ class TenantChannel:
         # The last event of this tenant that was passed on before the jobs are read: what comes after it is held,
         # and the jobs are at least as far. Another tenant's entry would be as good, but it is nobody else's business.
         newest = self._context.hub.ring(self.partition).newest(self._tenant)
-        cursor = NOTHING_SEEN if newest is None else Cursor(newest.epoch, newest.entry)
+        entry = BEGINNING if newest is None else newest.entry
+        epoch = (newest.epoch if newest else self._context.pump.epoch(self.partition)) or NO_EPOCH
         reading = await self._context.tenant_reader.read(self._tenant, self._tag)
         if self._tag is not None:
             for view in reading.views:
                 self._context.tags.note(view.job, tags_in(view.spec))
-        marks = {view.job: Mark(view.rev, view.percent, view.updated_at_ms) for view in reading.views}
-        self.watch.show(cursor.epoch, cursor.entry, marks)
-        envelope = Envelope(str(cursor), kind, None, None, timestamp(now_ms()), msgspec.Raw(reading.document))
-        return Snapshot(kind, str(cursor), msgspec.json.encode(envelope))
+        self.watch.show(
+            epoch, entry, {view.job: Mark(view.rev, view.percent, view.updated_at_ms) for view in reading.views}
+        )
+        identity = f"{epoch}.{entry}"
+        envelope = Envelope(identity, kind, None, None, timestamp(now_ms()), msgspec.Raw(reading.document))
+        return Snapshot(kind, identity, msgspec.json.encode(envelope))
 
 
 def _piece(events: Sequence[Event]) -> Sequence[Event]:

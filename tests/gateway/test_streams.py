@@ -6,8 +6,10 @@ import pytest
 import redis.asyncio
 
 from actors.kernel import Partitions
+from actors.kernel.scripts import text
 from gateway.http.service import GatewayService
 from tests.gateway.conftest import OpenStream, StartGateway
+from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import STAGES, ScriptedWorker
 from tests.gateway.sse_client import SseClient
 from tests.gateway.ws_client import WsClient
@@ -156,14 +158,15 @@ async def test_a_cursor_that_proves_nothing_is_told_so(
 
 
 async def test_a_client_cut_off_before_the_first_event_has_a_cursor(
-    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream
+    gateway: GatewayService, worker: ScriptedWorker, open_stream: OpenStream, redis_client: redis.asyncio.Redis
 ) -> None:
     job = await worker.submit()
+    await eventually(lambda: gateway.context.pump.events == 1)
+    epoch = text(await redis_client.get(worker.partitions.keys("00").epoch))
     stream = await open_stream(gateway, job)
     prime = await stream.next()
     stream.abort()
-    assert prime.id is not None
-    assert prime.id.endswith(".0-0")
+    assert prime.id == f"{epoch}.0-0"
     assert 2000 <= (prime.retry or 0) <= 6000
     again = await open_stream(gateway, job, prime.id)
     await again.next()

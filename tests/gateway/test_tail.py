@@ -138,9 +138,9 @@ async def test_a_feed_in_the_place_of_another_is_told_although_nothing_happens_i
         await tail._go_to_end(tail._places["00"], "one")
     tail._proved_at_s = -PROOF_S
     await tail._round()
-    assert (tail._places["00"].epoch, tail.holes) == ("one", 0)
+    assert (tail.epoch("00"), tail.holes) == ("one", 0)
     await redis_client.set(keys.epoch, "two")
     tail._proved_at_s = -PROOF_S
     await tail._round()
-    assert (tail._places["00"].epoch, tail.holes, listener.lost) == ("two" if begun else None, 1, 1)
+    assert (tail.epoch("00"), tail.holes, listener.lost) == ("two" if begun else None, 1, 1)
     assert listener.heard == []

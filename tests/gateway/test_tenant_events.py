@@ -109,6 +109,8 @@ async def test_a_cursor_is_continued_from_memory_and_from_the_feed(
     await anew.next()
     assert [told(await anew.next()) for _ in jobs] == [("job.cancelled", job, 2) for job in jobs]
     assert second.context.feed_reader.calls == 1
+    begun = await Followed(open_stream, second).open()
+    assert (await begun.until("snapshot")).id == f"{str(cursor).partition('.')[0]}.0-0", "its own beginning of the feed"
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "otherepoch.1-1", "OLD", "OTHER"])

@@ -30,9 +30,8 @@ MUTATIONS = (
         name="tenant-snapshot-place",
         guard="the place that a snapshot gives is the tenant's own, from before its jobs were read",
         file=CHANNEL,
-        old="        cursor = NOTHING_SEEN if newest is None else Cursor(newest.epoch, newest.entry)\n",
-        new="        place = self._context.pump.tails[0]._places[self.partition]\n"
-        '        cursor = Cursor(place.epoch or "0", place.feed)\n',
+        old="        entry = BEGINNING if newest is None else newest.entry\n",
+        new="        entry = next(iter(self._context.pump.tails))._places[self.partition].feed\n",
         tests=(f"{TENANT}::test_another_tenant_is_neither_seen_nor_heard",),
     ),
     Mutation(
