@@ -8,7 +8,8 @@ import pytest
 from gateway.http.service import GatewayService
 from gateway.streams import ws_session
 from gateway.streams.reader import JobReader, Reading
-from tests.gateway.conftest import OpenSocket
+from tests.gateway.conftest import OpenSocket, client_of
+from tests.gateway.narrow import narrow
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.ws_client import WsClient
@@ -78,3 +79,25 @@ async def test_pings_and_pongs_of_the_protocol_are_no_mistakes_and_bytes_are(
     assert [message["op"] for message in client.heard] == ["hello", "pong"]
     await client.socket.send_bytes(b'{"op":"ping"}')
     assert (await client.next())["code"] == "INVALID_MESSAGE"
+
+
+async def test_what_was_missed_is_not_read_while_the_socket_takes_nothing(
+    gateway: GatewayService, worker: ScriptedWorker, open_socket: OpenSocket
+) -> None:
+    client: WsClient = await open_socket(gateway)
+    await client.subscribe("all", "jobs")
+    (served,) = gateway.context.streams._open
+    narrow(served)
+    jobs = [await worker.submit() for _ in range(100)]
+    for job in jobs:
+        await worker.submitter.cancel(job, "x" * 6000)
+    await eventually(lambda: gateway.context.pump.events == 2 * len(jobs))
+    assert served.behind
+    readings = gateway.context.tenant_reader.readings
+    gateway.context.hub.lose("00")
+    async with client_of(gateway) as api, api.get(f"/v1/jobs/{jobs[0]}") as response:
+        assert response.status == 200, "the loop has turned many times"
+    assert gateway.context.tenant_reader.readings == readings
+    while (await client.until("ev"))["event"]["type"] != "resync":
+        pass
+    assert gateway.context.tenant_reader.readings == readings + 1
