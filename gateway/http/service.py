@@ -20,6 +20,7 @@ from gateway.http.context import Context
 from gateway.http.duties import hears_events
 from gateway.http.health import readiness_of
 from gateway.http.limits import most_streams
+from gateway.http.listening import stop_listening
 from gateway.http.metrics import GatewayMetrics
 from gateway.http.protocol import GatewayProtocol
 from gateway.http.rate import RateLimiter
@@ -115,7 +116,7 @@ class GatewayService:
         if not self.context.streams.draining:
             await self.drain()
         if self._listener is not None:
-            self._listener.close()
+            await stop_listening(self._listener)
         if self._runner is not None:
             await self._runner.cleanup()
         await end_tasks(self._tasks)

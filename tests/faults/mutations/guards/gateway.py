@@ -296,4 +296,20 @@ MUTATIONS = (
         new="view is None or not view.listed",
         tests=(f"{TESTS}/test_stream_life.py::test_another_tenants_job_looks_like_none",),
     ),
+    Mutation(
+        name="nobody-gets-in-at-the-end",
+        guard="who connects while a gateway ends is not let in, to be reset a moment later",
+        file="gateway/http/listening.py",
+        old="            _let_nobody_in(own)\n",
+        new="            pass\n",
+        tests=(f"{TESTS}/test_listening.py::test_nobody_gets_in_while_those_are_heard",),
+    ),
+    Mutation(
+        name="the-queue-is-heard",
+        guard="who waited in the queue of a listener that ends is answered",
+        file="gateway/http/listening.py",
+        old="    await asyncio.sleep(SETTLE_S)\n",
+        new="",
+        tests=(f"{TESTS}/test_listening.py::test_who_waits_in_the_queue_is_answered",),
+    ),
 )
