@@ -112,7 +112,7 @@ class GatewayService:
             context.hub.lose(partition)
 
     async def stop(self) -> None:
-        """Ends: the listener at once, requests within `gateway.shutdown_s`."""
+        """Ends: the listener first, once who waits for it is heard; requests within `gateway.shutdown_s`."""
         if not self.context.streams.draining:
             await self.drain()
         if self._listener is not None:

@@ -1,5 +1,7 @@
 """Events and progress for tests of the pure parts."""
 
+from typing import Any
+
 from gateway.streams.events import Event, Pulse
 
 
@@ -29,3 +31,8 @@ def pulse(rev: int, percent: float, at_ms: int | None = None, job: str = "j00-a"
         progress=b'{"stage":"fetch"}',
         reason=b"",
     )
+
+
+def feed_entry(rev: int, job: str) -> dict[Any, Any]:
+    """The fields of an entry of the feed, as actors/kernel/lua writes them."""
+    return {"default": f'{{"type":"job.stage","job":"{job}","rev":{rev},"at":0,"data":{{}}}}'}

@@ -14,6 +14,7 @@ from gateway.streams.hub import Hub, job_topic
 from gateway.streams.pump import Pump
 from gateway.streams.ring import Ring
 from tests.gateway.conftest import OpenStream, StartGateway, client_of
+from tests.gateway.events import feed_entry
 from tests.gateway.pausing import paused
 from tests.gateway.polling import eventually
 from tests.gateway.scripted_worker import ScriptedWorker
@@ -149,8 +150,7 @@ async def test_a_feed_that_is_trimmed_while_it_is_read_is_told(
     feed = worker.partitions.keys("00").feed
     async with redis_client.pipeline(transaction=True) as pipeline:
         for rev in (3, 4):
-            said = f'{{"type":"job.stage","job":"{job}","rev":{rev},"at":0,"data":{{}}}}'
-            pipeline.xadd(feed, {"default": said})
+            pipeline.xadd(feed, feed_entry(rev, job))
         pipeline.xtrim(feed, maxlen=1, approximate=False)
         await pipeline.execute()
     await stream.until("resync")
@@ -172,8 +172,7 @@ async def test_a_feed_that_begins_is_read_whole_while_no_entry_can_be_missing(
     feed = partitions.keys("00").feed
     async with redis_client.pipeline(transaction=True) as pipeline:
         for rev in range(1, added + 1):
-            said = f'{{"type":"job.stage","job":"{job}","rev":{rev},"at":0,"data":{{}}}}'
-            pipeline.xadd(feed, {"default": said})
+            pipeline.xadd(feed, feed_entry(rev, job))
         pipeline.xtrim(feed, maxlen=kept, approximate=False)
         await pipeline.execute()
     await eventually(lambda: bool(listener.heard or listener.lost))

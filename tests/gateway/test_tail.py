@@ -17,19 +17,14 @@ from gateway.streams.events import NO_EPOCH, Event, Pulse
 from gateway.streams.hub import Hub, job_topic
 from gateway.streams.ring import Ring
 from gateway.streams.tail import PROOF_S, Tail
+from tests.gateway.events import feed_entry
 from tests.gateway.pausing import paused
 from tests.gateway.polling import eventually
 from tests.gateway.test_ring_and_hub import Listener
 
-Fields = dict[Any, Any]
 BEHIND_S = 60.0
 JOB = "j00-a"
-PROGRESS: Fields = {"job": JOB, "tenant": "default", "rev": 1, "at": 0, "progress": "", "reason": ""}
-
-
-def said(rev: int) -> Fields:
-    """An entry of the feed."""
-    return {"default": f'{{"type":"job.stage","job":"{JOB}","rev":{rev},"at":0,"data":{{}}}}'}
+PROGRESS: dict[Any, Any] = {"job": JOB, "tenant": "default", "rev": 1, "at": 0, "progress": "", "reason": ""}
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ async def test_what_is_still_to_be_read_counts_as_lag(
     assert tail.lag_s < 1
     began_ms = int((time.time() - BEHIND_S) * 1000)
     for number in range(7):
-        await redis_client.xadd(partitions.keys("00").feed, said(number + 1), id=f"{began_ms + number}-0")
+        await redis_client.xadd(partitions.keys("00").feed, feed_entry(number + 1, JOB), id=f"{began_ms + number}-0")
     await tail._round()
     assert (tail.events, len(hub.ring("00"))) == (5, 5)
     newest = hub.ring("00").newest("default")
@@ -100,7 +95,7 @@ async def test_others_have_their_turn_within_a_long_read(
     keys = partitions.keys("00")
     async with redis_client.pipeline(transaction=True) as pipeline:
         for number in range(1, 51):
-            pipeline.xadd(keys.feed, said(number))
+            pipeline.xadd(keys.feed, feed_entry(number, JOB))
             pipeline.xadd(keys.pulse, PROGRESS | {"rev": 50, "percent": number})
         await pipeline.execute()
     turning = asyncio.create_task(turn())
@@ -115,7 +110,7 @@ async def test_all_are_looked_at_once_a_second_and_those_with_news_each_time(
 ) -> None:
     assert [place.partition for place in tail._to_prove()] == ["00"]
     assert tail._to_prove() == ()
-    await redis_client.xadd(partitions.keys("00").feed, said(1))
+    await redis_client.xadd(partitions.keys("00").feed, feed_entry(1, JOB))
     await tail._round()
     assert [place.partition for place in tail._to_prove()] == ["00"]
     await tail._round()
@@ -134,7 +129,7 @@ async def test_a_feed_in_the_place_of_another_is_told_although_nothing_happens_i
     hub.watch(job_topic(JOB), listener)
     await redis_client.set(keys.epoch, "one")
     if begun:
-        await redis_client.xadd(keys.feed, said(1))
+        await redis_client.xadd(keys.feed, feed_entry(1, JOB))
         await tail._go_to_end(tail._places["00"], "one")
     tail._proved_at_s = -PROOF_S
     await tail._round()

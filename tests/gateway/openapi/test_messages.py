@@ -6,7 +6,7 @@ import pytest
 
 from gateway.http.service import GatewayService
 from gateway.streams.messages import read_message
-from tests.gateway.conftest import StartGateway
+from tests.gateway.conftest import OpenSocket, StartGateway
 from tests.gateway.openapi.validity import DOCUMENT, errors_of, undescribed
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.ws_client import WsClient
@@ -23,10 +23,12 @@ SAID = [
 ]
 
 
-async def test_the_gateway_says_what_is_described(start_gateway: StartGateway, worker: ScriptedWorker) -> None:
+async def test_the_gateway_says_what_is_described(
+    start_gateway: StartGateway, worker: ScriptedWorker, open_socket: OpenSocket
+) -> None:
     gateway: GatewayService = await start_gateway(gateway__heartbeat_s=0.1)
     job = await worker.submit()
-    client = await WsClient.open(gateway)
+    client: WsClient = await open_socket(gateway)
     await client.until("hello")
     await client.subscribe("one", f"job:{job}")
     await client.subscribe("all", "jobs")
@@ -48,7 +50,6 @@ async def test_the_gateway_says_what_is_described(start_gateway: StartGateway, w
         await client.until("pong")
     await gateway.drain()
     await client.until("bye")
-    await client.close()
     for message in client.heard:
         schema = MESSAGES["server"][message["op"]]
         assert errors_of(schema, message) == [], message
