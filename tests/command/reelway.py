@@ -19,6 +19,10 @@ from gateway.command.connection import Connection
 from gateway.embedded.data_directory import DataDirectory
 from tests.command.waiting import is_alive, processes_naming, wait_for
 
+COMMAND = str(Path(sys.executable).with_name("reelway"))
+"""The installed script. Python ends a module that was run with `-m` by SIGINT, whatever code it returned, if an
+interrupt that it handled had once gone through an executed string (of which dataclasses and named tuples are made).
+"""
 LOOPBACK = {"REELWAY_EGRESS_ALLOW": "127.0.0.0/8"}
 """The sites of the tests lie on this machine."""
 
@@ -48,7 +52,7 @@ class Reelway:
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Begin a command in this folder."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "gateway.command.main", *words],
+            [COMMAND, *words],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,

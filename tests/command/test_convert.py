@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from gateway.command.failure import CommandFailure
 from tests.command.pacing import audio_seconds, paced_site
-from tests.command.reelway import LOOPBACK, Reelway, Up, finish
+from tests.command.reelway import COMMAND, LOOPBACK, Reelway, Up, finish
 from tests.command.waiting import wait_for
 from tests.media_samples import MediaFactory
 
@@ -207,7 +206,7 @@ def test_address_becomes_a_file_named_after_it(running: Up, clip: Path, ffmpeg: 
 def test_terminal_gets_a_bar_for_each_stage(running: Up, clip: Path) -> None:
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "gateway.command.main", "convert", str(clip), "-o", "bars.flac"],
+        [COMMAND, "convert", str(clip), "-o", "bars.flac"],
         cwd=running.command.folder,
         env={**running.command.environment, "TERM": "xterm", "COLUMNS": "100"},
         stdout=subprocess.PIPE,

@@ -268,6 +268,28 @@ def test_interrupt_before_anything_has_started(reelway: Reelway, clip: Path) -> 
     wait_for(lambda: not reelway.processes(), "no process is alive", within_s=5)
 
 
+_INTERRUPTED_WITHIN_A_STRING = """
+import importlib.abc, os, signal, sys
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "asyncio":
+            sys.meta_path.remove(self)
+            exec("os.kill(os.getpid(), signal.SIGINT)")
+
+sys.meta_path.insert(0, Interrupting())
+"""
+"""Ctrl-C while a module is imported, which makes its dataclasses and named tuples by `exec`."""
+
+
+def test_interrupt_while_a_module_makes_its_classes(reelway: Reelway, clip: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    site.joinpath("sitecustomize.py").write_text(_INTERRUPTED_WITHIN_A_STRING)
+    ended = reelway.run("convert", str(clip), "-o", "out.mp3", PYTHONPATH=f"{site}:{os.environ.get('PYTHONPATH', '')}")
+    assert ended == (130, "", "interrupted\n")
+
+
 def test_convert_outlives_its_supervisor(slow_reelway: Reelway, paced: PacedFfmpeg, long_clip: Path) -> None:
     process = slow_reelway.start("convert", str(long_clip), "-o", "out.mp3", "--json")
     wait_for(lambda: [one for one in slow_reelway.processes().values() if "-progress" in one], "ffmpeg works", 20)
