@@ -54,12 +54,20 @@ class FeedReader:
 
     async def page(self, tenant: str, cursor: Cursor | None, most: int) -> FeedPage | None:
         """The same wherever they lie: whoever asks for a page has no snapshot to begin with. Without a cursor from the
-        oldest entry. None when the cursor's entry, or one that was searched from, is no longer there.
+        oldest entry, and then always a page. None when the cursor's entry, or one searched from, is no longer there.
 
         Raises StoreUnavailable.
         """
+
+        async def search() -> FeedPage | None:
+            return await self._search(tenant, cursor, most, itertools.count())
+
         async with self._for_pages:
-            return await persist(lambda: self._search(tenant, cursor, most, itertools.count()), patience_s=PATIENCE_S)
+            found = await persist(search, patience_s=PATIENCE_S)
+            while found is None and cursor is None:
+                # The feed was trimmed during the search: its oldest entry is another one now.
+                found = await persist(search, patience_s=PATIENCE_S)
+            return found
 
     async def _search(self, tenant: str, cursor: Cursor | None, most: int, reads: Iterable[int]) -> FeedPage | None:
         partition, owner = self._partitions.of_tenant(tenant), tenant.encode()

@@ -1,11 +1,14 @@
 """`/v1/events` without a stream: what happened to a tenant's jobs, page by page."""
 
+from typing import Any
+
 import aiohttp
 import pytest
 import redis.asyncio
 
 from gateway.http.service import GatewayService
 from gateway.streams import feed_reader
+from gateway.streams.feed_reader import FeedReader
 from tests.gateway.scripted_worker import ScriptedWorker
 from tests.gateway.test_tenant_events import tagged
 
@@ -56,3 +59,30 @@ async def test_pages_are_answered_although_the_feed_has_lost_its_identity(
     assert [identity.partition(".")[0] for identity in shown] == ["0", "0"]
     async with api.get("/v1/events", params={"after": shown[0]}) as response:
         assert (await response.json())["code"] == "EVENTS_GONE", "nothing proves that what follows is all"
+
+
+async def test_a_feed_that_is_trimmed_while_it_is_looked_through_is_looked_through_again(
+    api: aiohttp.ClientSession,
+    worker: ScriptedWorker,
+    redis_client: redis.asyncio.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who names no event asks for what there is, and misses nothing of it."""
+    monkeypatch.setattr(feed_reader, "READ_COUNT", 3)
+    for number in range(4):
+        await worker.submit(tenant=f"another-{number}")
+    job = await worker.submit()
+    read = FeedReader._read
+    trimmed: list[int] = []
+
+    async def read_and_trim(self: FeedReader, partition: str, entry: str) -> Any:
+        answer = await read(self, partition, entry)
+        if not trimmed:
+            trimmed.append(await redis_client.xtrim(worker.partitions.keys(partition).feed, 1, approximate=False))
+        return answer
+
+    monkeypatch.setattr(FeedReader, "_read", read_and_trim)
+    async with api.get("/v1/events") as response:
+        assert response.status == 200
+        assert [event["job"] for event in (await response.json())["events"]] == [job]
+    assert trimmed == [4]

@@ -21,7 +21,7 @@ ADMITS = {"STORE_FULL", "STORE_UNAVAILABLE"}
 RAISES: dict[tuple[str, str], set[str]] = {
     ("request", "read"): {"BODY_TOO_LARGE", "REQUEST_TIMEOUT"},
     ("reader", "read"): UNKNOWN,
-    ("feed_reader", "first"): AWAY,
+    ("feed_reader", "page"): AWAY,
     ("feed_reader", "after"): AWAY,
     ("tenant_reader", "read"): AWAY,
     ("tags", "learn"): AWAY,
