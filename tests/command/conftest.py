@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.command.cluster import cluster
-from tests.command.reelway import Reelway
+from tests.command.pacing import LONG_S, PacedFfmpeg
+from tests.command.reelway import LOOPBACK, Reelway
 from tests.conftest import RedisServer
 from tests.media_samples import MediaFactory, ffmpeg, media_factory
 
@@ -26,6 +27,27 @@ def reelway(tmp_path: Path) -> Iterator[Reelway]:
 def clip(media_factory: MediaFactory) -> Path:
     """Eight seconds of H.264 and AAC in MP4."""
     return media_factory.clip()
+
+
+@pytest.fixture
+def paced(tmp_path: Path, ffmpeg: Path) -> PacedFfmpeg:
+    """Slow until told otherwise."""
+    made = PacedFfmpeg(tmp_path / "paced", ffmpeg)
+    made.slow()
+    return made
+
+
+@pytest.fixture
+def long_clip(media_factory: MediaFactory) -> Path:
+    """A source that takes `LONG_S` while ffmpeg is paced."""
+    return media_factory.clip(LONG_S)
+
+
+@pytest.fixture
+def slow_reelway(reelway: Reelway, paced: PacedFfmpeg) -> Reelway:
+    """The command with that ffmpeg; it may fetch from this machine."""
+    reelway.environment |= {"REELWAY_FFMPEG": str(paced.program), **LOOPBACK}
+    return reelway
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+LONG_S = 12.0
+"""Of the source that is converted while something happens."""
+
 
 class PacedFfmpeg:
     """An ffmpeg that reads its input no faster than it plays, as long as it is told to."""

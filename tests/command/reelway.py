@@ -69,6 +69,10 @@ class Reelway:
         """Everything that works for this data directory, by process id."""
         return processes_naming(str(self.data))
 
+    def wait_for_ffmpeg(self) -> None:
+        """Returns once ffmpeg works on something."""
+        wait_for(lambda: [one for one in self.processes().values() if "-progress" in one], "ffmpeg works", 20)
+
     def end(self) -> None:
         """Kill whatever is left, and remove what a killed supervisor could not."""
         for pid in self.processes():

@@ -14,34 +14,12 @@ import redis
 from gateway.client.documents import Job
 from gateway.client.events import Retrying, Started
 from gateway.embedded.data_directory import DataDirectory
-from tests.command.pacing import PacedFfmpeg, audio_seconds, paced_site
-from tests.command.reelway import LOOPBACK, Reelway, Up, finish
+from tests.command.pacing import LONG_S, PacedFfmpeg, audio_seconds, paced_site
+from tests.command.reelway import Reelway, Up, finish
 from tests.command.waiting import is_alive, wait_for
-from tests.media_samples import MediaFactory
 
 AGAIN_WITHIN_S = 12.0
-LONG_S = 12.0
 DIGEST = "[0-9a-f]" * 64
-
-
-@pytest.fixture
-def paced(tmp_path: Path, ffmpeg: Path) -> PacedFfmpeg:
-    """Slow until told otherwise."""
-    made = PacedFfmpeg(tmp_path / "paced", ffmpeg)
-    made.slow()
-    return made
-
-
-@pytest.fixture
-def long_clip(media_factory: MediaFactory) -> Path:
-    """A source that takes twelve seconds while ffmpeg is paced."""
-    return media_factory.clip(LONG_S)
-
-
-@pytest.fixture
-def slow_reelway(reelway: Reelway, paced: PacedFfmpeg) -> Reelway:
-    reelway.environment |= {"REELWAY_FFMPEG": str(paced.program), **LOOPBACK}
-    return reelway
 
 
 def _submit(up: Up, source: str) -> str:
@@ -185,7 +163,7 @@ def test_killed_convert_leaves_nothing_and_is_taken_up_again(
     (entry,) = wait_for(
         lambda: list(slow_reelway.data.glob(f"converts/{DIGEST}")), "the conversion is in the ledger", 20
     )
-    wait_for(lambda: [one for one in slow_reelway.processes().values() if "-progress" in one], "ffmpeg works", 20)
+    slow_reelway.wait_for_ffmpeg()
     killed.kill()
     killed.wait()
     wait_for(lambda: not slow_reelway.processes(), "no process is alive", within_s=5)
@@ -245,54 +223,9 @@ def test_up_that_is_told_twice_to_stop_gives_running_work_back_uncharged(
         assert _reasons(up, job) == ["WORKER_STOPPING"]
 
 
-def test_interrupted_convert_cancels_its_job(slow_reelway: Reelway, long_clip: Path) -> None:
-    process = slow_reelway.start("convert", str(long_clip), "-o", "out.mp3", "--json")
-    wait_for(lambda: [one for one in slow_reelway.processes().values() if "-progress" in one], "ffmpeg works", 20)
-    process.send_signal(signal.SIGINT)
-    ended = finish(process, 10)
-    assert ended.code == 130, ended.stderr
-    assert ended.json()["state"] == "cancelled"
-    assert "Traceback" not in ended.stderr
-    wait_for(lambda: not slow_reelway.processes(), "no process is alive", within_s=5)
-    assert not list(slow_reelway.data.glob("converts/*"))
-    assert [path.name for path in slow_reelway.folder.iterdir() if "out.mp3" in path.name or "part" in path.name] == []
-
-
-def test_interrupt_before_anything_has_started(reelway: Reelway, clip: Path) -> None:
-    process = reelway.start("convert", str(clip), "-o", "out.mp3")
-    wait_for(lambda: reelway.data.joinpath("users.lock").exists(), "it has begun")
-    process.send_signal(signal.SIGINT)
-    ended = finish(process, 10)
-    assert ended.code == 130
-    assert "Traceback" not in ended.stderr
-    wait_for(lambda: not reelway.processes(), "no process is alive", within_s=5)
-
-
-_INTERRUPTED_WITHIN_A_STRING = """
-import importlib.abc, os, signal, sys
-
-class Interrupting(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == "asyncio":
-            sys.meta_path.remove(self)
-            exec("os.kill(os.getpid(), signal.SIGINT)")
-
-sys.meta_path.insert(0, Interrupting())
-"""
-"""Ctrl-C while a module is imported, which makes its dataclasses and named tuples by `exec`."""
-
-
-def test_interrupt_while_a_module_makes_its_classes(reelway: Reelway, clip: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    site.joinpath("sitecustomize.py").write_text(_INTERRUPTED_WITHIN_A_STRING)
-    ended = reelway.run("convert", str(clip), "-o", "out.mp3", PYTHONPATH=f"{site}:{os.environ.get('PYTHONPATH', '')}")
-    assert ended == (130, "", "interrupted\n")
-
-
 def test_convert_outlives_its_supervisor(slow_reelway: Reelway, paced: PacedFfmpeg, long_clip: Path) -> None:
     process = slow_reelway.start("convert", str(long_clip), "-o", "out.mp3", "--json")
-    wait_for(lambda: [one for one in slow_reelway.processes().values() if "-progress" in one], "ffmpeg works", 20)
+    slow_reelway.wait_for_ffmpeg()
     (supervisor,) = [pid for pid, command in slow_reelway.processes().items() if "gateway.embedded " in command]
     os.kill(supervisor, signal.SIGKILL)
     paced.fast()
