@@ -26,13 +26,12 @@ from actors.kernel.keys import Lane, Partitions, new_nonce
 from actors.kernel.neighbours import Neighbours
 from actors.kernel.options import ActorOptions, KernelOptions, RedisOptions
 from actors.kernel.order import Order
+from actors.kernel.room import Room
 from actors.kernel.taking import Taking
 from actors.kernel.telemetry import StageTelemetry
 from actors.kernel.watchdog import Watchdog
 from actors.kernel.worker import ITEMS_PER_CALL, Worker
 
-SUSPECT = 2
-"""Lost leases of one stage after which a job runs beside no other (lua/parts/context.lua)."""
 PAUSE_S = 1.0
 """How long the doorbell leaves out a stage that is paused."""
 log = structlog.get_logger("kernel.actor")
@@ -66,19 +65,12 @@ class Actor:
         self._order = Order(partitions, handler.stage, lane, options.quarantine)
         self._running: dict[Task, Execution] = {}
         """From the take until the end was answered."""
-        self._suspects = 0
-        """How many of them must run alone."""
-        self._reserved = 0
-        """Places kept for jobs that neighbours are about to hand over."""
-        self._asked = 0
-        """Jobs that the take under way may bring."""
+        self._room = Room(1 if options.quarantine else actor_options.concurrency)
         self._gives_back = False
         """It stops: whatever still comes from a neighbour is given back."""
         self._watchdog = Watchdog(self._running, actor_options.stall_timeout_s)
         self._bells: dict[str, dict[str, str]] = {}
         """Partition to its inboxes and the ids behind which they are listened to."""
-        self._clearing = False
-        """A job waits that must run alone, and this worker was chosen to make room for it."""
         self._paused = False
         """The last take was told that the stage is paused."""
         self._freed = asyncio.Event()
@@ -98,7 +90,7 @@ class Actor:
     @property
     def slots(self) -> int:
         """Jobs at once."""
-        return 1 if self._options.quarantine else self._actor_options.concurrency
+        return self._room.places
 
     @property
     def running(self) -> int:
@@ -140,21 +132,16 @@ class Actor:
 
     def reserve(self) -> bool:
         """Keeps a place free for a neighbour's job, until `receive` or `give_up`; False where there is none."""
-        if self._clearing or self._is_full():
-            return False
-        if self._busy + self._asked >= self._actor_options.concurrency:
-            return False
-        self._reserved += 1
-        return True
+        return self._room.reserve()
 
     def give_up(self) -> None:
         """The place that was kept is not needed."""
-        self._reserved -= 1
+        self._room.give_up()
         self._freed.set()
 
     def receive(self, partition: str, grant: Grant) -> None:
         """A neighbour's job, for the place that was kept."""
-        self._reserved -= 1
+        self._room.give_up()
         self._run(partition, [grant])
 
     async def ready(self) -> None:
@@ -166,8 +153,8 @@ class Actor:
         await self._end_taking()
         giving_back = asyncio.create_task(self._taking.end(self._options.lease_s))
         try:
-            if self._busy:
-                log.info("actor.draining", stage=self.name, jobs=self._busy)
+            if self._room.busy:
+                log.info("actor.draining", stage=self.name, jobs=self._room.busy)
                 await self._all_ended(self._actor_options.drain_grace_s)
             await giving_back
         finally:
@@ -179,7 +166,7 @@ class Actor:
         self._gives_back = True
         for execution in self._running.values():
             execution.give_back()
-        if self._busy:
+        if self._room.busy:
             # After a lease without an answer the work belongs to whoever takes it; waiting longer would help nobody.
             patience_s = self._actor_options.kill_grace_s + self._options.lease_s
             await self._all_ended(patience_s)
@@ -206,7 +193,7 @@ class Actor:
         """Waits until no job runs, at most so long. Nothing may be taken any more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while self._busy:
+                while self._room.busy:
                     self._freed.clear()
                     await self._freed.wait()
 
@@ -242,44 +229,31 @@ class Actor:
                 delay_s = min(delay_s * 2, 1.0)
                 rung = set(self._order.partitions)
 
-    @property
-    def _busy(self) -> int:
-        """Places that are taken, or kept for somebody."""
-        return len(self._running) + self._reserved
-
-    def _is_full(self) -> bool:
-        """Whether nothing may be taken now: a job that must run alone is awaited or runs, or no place is free."""
-        if self._busy and (self._clearing or self._options.quarantine):
-            return True
-        return self._suspects > 0 or self._busy >= self._actor_options.concurrency
-
     async def _has_room(self) -> bool:
         """Waits for a free place; False when draining begins."""
-        while self._is_full() and not self._draining.is_set():
+        while self._room.full and not self._draining.is_set():
             self._freed.clear()
             await self._freed.wait()
-        self._clearing = False
+        self._room.clearing = False
         return not self._draining.is_set()
 
     async def _take(self, partition: str) -> bool:
         """Takes once; True when there may be more."""
-        free = self._actor_options.concurrency - self._busy
-        want = 1 if self._options.quarantine else min(free, ITEMS_PER_CALL)
-        self._asked = want
+        self._room.asked = want = min(self._room.free, ITEMS_PER_CALL)
         try:
-            taken = await self._taking.take(partition, want, self._busy)
+            taken = await self._taking.take(partition, want, self._room.busy)
         except Exception:
             # The next round begins behind it: a primary that is away holds up its own partitions only.
             self._order.gave(partition)
             raise
         finally:
-            self._asked = 0
+            self._room.asked = 0
         if taken.grants:
             self._run(partition, taken.grants)
         self._bells[partition] = taken.bells
         self._paused = bool(taken.paused)
         if taken.clear:
-            self._clearing = True
+            self._room.clearing = True
             self._order.first(partition)
         elif taken.grants:
             self._order.gave(partition)
@@ -315,9 +289,9 @@ class Actor:
     def _run(self, partition: str, grants: Sequence[Grant]) -> None:
         tasks = [Task(grant, self._beats.report, self._family) for grant in grants]
         self._beats.hold(partition, tasks)
+        self._room.enter(grants)
         for task in tasks:
             execution = self._running[task] = Execution(task, partition, self._setting)
-            self._suspects += task.grant.crashes >= SUSPECT
             self._telemetry.started(task)
             execution.start()
             if self._gives_back:
@@ -327,7 +301,7 @@ class Actor:
     def _ended(self, task: Task) -> None:
         self._beats.drop(task)
         if self._running.pop(task, None) is not None:
-            self._suspects -= task.grant.crashes >= SUSPECT
+            self._room.leave(task.grant)
             self._freed.set()
 
 

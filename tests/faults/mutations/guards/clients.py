@@ -4,7 +4,7 @@ from tests.faults.mutations.guards.places import CASES, KERNEL, LUA
 from tests.faults.mutations.mutation import Mutation
 
 ACTOR, EXECUTION, WATCHDOG = "actors/kernel/actor.py", "actors/kernel/execution.py", "actors/kernel/watchdog.py"
-TAKING = "actors/kernel/taking.py"
+ROOM, TAKING = "actors/kernel/room.py", "actors/kernel/taking.py"
 
 MUTATIONS = (
     Mutation(
@@ -163,9 +163,8 @@ MUTATIONS = (
     Mutation(
         name="kept-within-concurrency",
         guard="neighbours bring an actor no more jobs than it may have at once",
-        file=ACTOR,
-        old="        if self._clearing or self._is_full():\n            return False\n"
-        "        if self._busy + self._asked >= self._actor_options.concurrency:\n            return False\n",
+        file=ROOM,
+        old="        if self.clearing or self.full or self.free <= self.asked:\n            return False\n",
         new="",
         tests=(f"{KERNEL}/test_neighbours.py::test_a_neighbour_without_a_place_is_not_asked_for_one",),
     ),
@@ -180,9 +179,9 @@ MUTATIONS = (
     Mutation(
         name="drain-waits-for-kept-jobs",
         guard="a drain waits for the job that a neighbour is handing over",
-        file=ACTOR,
-        old="return len(self._running) + self._reserved",
-        new="return len(self._running)",
+        file=ROOM,
+        old="return self._running + self._reserved",
+        new="return self._running",
         tests=(f"{KERNEL}/test_neighbours.py::test_a_drain_waits_for_the_job_that_is_being_handed_over",),
     ),
     Mutation(
@@ -196,9 +195,9 @@ MUTATIONS = (
     Mutation(
         name="suspect-runs-alone",
         guard="a worker takes nothing beside a job that has cost two workers",
-        file=ACTOR,
-        old="return self._suspects > 0 or self._busy",
-        new="return self._busy",
+        file=ROOM,
+        old="return self._suspects > 0 or self.free",
+        new="return self.free",
         tests=(f"{KERNEL}/test_actor.py::test_nothing_is_taken_beside_a_suspect",),
     ),
     Mutation(
