@@ -10,8 +10,9 @@ import msgspec
 from actors.egress import EgressPolicy, EgressRefused
 from actors.kernel.keys import Priority
 from actors.media.errors import MediaError, error_table
+from actors.media.formats import FORMATS
 from actors.media.spec import check_batch, check_spec
-from actors.media.task import BatchSpec, JobSpec, upload_id, wishes_of
+from actors.media.task import UPLOAD_PREFIX, BatchSpec, JobSpec, upload_id, wishes_of
 from actors.storage import Storage
 from actors.storage.uploads import read_upload
 from gateway.http.bodies import read_fields, read_object, refused
@@ -44,15 +45,9 @@ def read_request(body: bytes, egress: EgressPolicy, now_ms: int) -> tuple[Spec, 
     errors += _start_errors(values, now_ms)
     if "on_child_failure" in values and isinstance(values.get("source"), str):
         errors.append(_lonely_error())
-    if errors:
-        raise refused(errors)
-    request = JobRequest(**values)
+    request = JobRequest(**_completed(values))
     spec = _spec_of(request)
-    found = check_spec(spec) if isinstance(spec, JobSpec) else check_batch(spec)
-    errors = [_media_error(problem.pointer, problem.error) for problem in found]
-    wrong = {error.pointer for error in errors}
-    addresses = [(pointer, source) for pointer, source in sources_of(spec) if pointer not in wrong]
-    errors = [error for pointer, source in addresses for error in _address_errors(pointer, source, egress)] + errors
+    errors += _spec_errors(spec, egress)
     if errors:
         raise refused(errors)
     return spec, _terms_of(request)
@@ -85,6 +80,22 @@ def digest_of(spec: Spec, terms: Terms) -> str:
     """Names a request: equal for bodies that ask for the same, whatever their spelling."""
     extra = b"" if terms == Terms() else b"\n" + msgspec.json.encode(terms)
     return hashlib.sha256(msgspec.json.encode(spec, order="deterministic") + extra).hexdigest()
+
+
+def _completed(values: dict[str, Any]) -> dict[str, Any]:
+    """The right fields, and something for a required one that is wrong: what the others ask for is looked at, too."""
+    if "format" not in values:
+        # Which qualities there are depends on it.
+        values = {name: value for name, value in values.items() if name != "quality"}
+    return {"source": f"{UPLOAD_PREFIX}unknown", "format": next(iter(FORMATS)), **values}
+
+
+def _spec_errors(spec: Spec, egress: EgressPolicy) -> list[FieldError]:
+    found = check_spec(spec) if isinstance(spec, JobSpec) else check_batch(spec)
+    errors = [_media_error(problem.pointer, problem.error) for problem in found]
+    wrong = {error.pointer for error in errors}
+    addresses = [(pointer, source) for pointer, source in sources_of(spec) if pointer not in wrong]
+    return [error for pointer, source in addresses for error in _address_errors(pointer, source, egress)] + errors
 
 
 def _lonely_error() -> FieldError:

@@ -125,9 +125,20 @@ async def test_bad_requests_are_explained(
     assert await redis_client.keys("*job*") == [], "nothing was written"
 
 
-async def test_every_wrong_field_is_named(api: aiohttp.ClientSession) -> None:
-    problem, _ = await post(api, {"source": 1, "format": None, "colour": "red"}, 422)
-    assert {error["pointer"] for error in problem["errors"]} == {"/source", "/format", "/colour"}
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"source": 1, "format": None, "colour": "red"}, {"/source", "/format", "/colour"}),
+        ({"source": "ftp://x", "format": "mp33", "priority": "urgent"}, {"/source", "/format", "/priority"}),
+        ({"source": "http://[::1]/x", "format": "flac", "quality": "1k"}, {"/source", "/quality"}),
+        ({"source": ["a", "http://[::1]/x"], "format": 3, "quality": "1k"}, {"/source/0", "/source/1", "/format"}),
+        ({"format": "mp33", "name": "", "cache": "no"}, {"/source", "/format", "/name", "/cache"}),
+        ({"tags": [""], "delay_s": -1}, {"/source", "/format", "/tags/0", "/delay_s"}),
+    ],
+)
+async def test_every_wrong_field_is_named(api: aiohttp.ClientSession, body: object, pointers: set[str]) -> None:
+    problem, _ = await post(api, body, 422)
+    assert {error["pointer"] for error in problem["errors"]} == pointers
 
 
 async def test_allowed_private_networks(start_gateway: StartGateway) -> None:
