@@ -30,7 +30,7 @@ class Place:
             return False
         if self._told is not None and (identity == self._told or _is_before(identity, self._told)):
             return False
-        # The terminal event of a job that has ended is told after a snapshot that has its id.
+        # Not the one with the snapshot's own id: that may be the end of a job, which is told after any snapshot.
         if self._contained is not None and _is_before(identity, self._contained):
             return False
         self._told = identity
