@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from gateway.client.errors import GatewayError, OutputDamaged, ProblemError, SourceChanged
 from gateway.command.connection import Connection
 from gateway.command.failure import CommandFailure, ExitCode
-from gateway.command.interrupts import in_order
+from gateway.command.interrupts import held, in_order
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,10 +68,11 @@ class Calls:
 
     def __enter__(self) -> Self:
         # In this order: an embedded cluster starts while the client is imported, which takes longer than all the rest.
-        self._connection.begin()
-        import asyncio
+        with held():
+            self._connection.begin()
+            import asyncio
 
-        from gateway.client import Client
+            from gateway.client import Client
 
         self._runner = asyncio.Runner()
         self.client = Client.at(self._connection.address)

@@ -15,7 +15,7 @@ from gateway.command.calls import Calls
 from gateway.command.connection import Connection
 from gateway.command.failure import CommandFailure, ExitCode
 from gateway.command.following import follow
-from gateway.command.interrupts import Interrupts
+from gateway.command.interrupts import held
 from gateway.command.ledger import Entry, LedgerEntry
 from gateway.command.progress import Display, byte_speed
 from gateway.command.source import Source
@@ -62,13 +62,13 @@ class Conversion:
         self._ledger = LedgerEntry(connection.directory.converts, identity)
         self._job: Job | None = None
 
-    def run(self, interrupts: Interrupts) -> Job:
+    def run(self) -> Job:
         """The job in its terminal state, its result in place if it completed.
 
         Raises `CommandFailure` and, on Ctrl-C, `Interrupted` once the job is cancelled.
         """
         try:
-            job = self._submit(interrupts)
+            job = self._submit()
             if not job.ended:
                 job = follow(self._calls, job.id, self._display, self._connection.failing)
             if job.state == "completed":
@@ -80,15 +80,15 @@ class Conversion:
         finally:
             self._ledger.close()
 
-    def _submit(self, interrupts: Interrupts) -> Job:
-        job = self._take_up(interrupts)
+    def _submit(self) -> Job:
+        job = self._take_up()
         while job is None:
             self._ledger.keep(self._ledger.entry)
-            job = self._send(self._source_text(), interrupts)
+            job = self._send(self._source_text())
         self._job = job
         return job
 
-    def _take_up(self, interrupts: Interrupts) -> Job | None:
+    def _take_up(self) -> Job | None:
         """The job that an earlier run of this command made, if it is still of use."""
         if not self._ledger.is_old:
             return None
@@ -96,7 +96,7 @@ class Conversion:
         if self._source.address is None and entry.upload is None:
             return None
         try:
-            job = self._send(self._source_text(), interrupts)
+            job = self._send(self._source_text())
             if job.state == "completed" or not job.ended:
                 return job
         except CommandFailure as failure:
@@ -114,11 +114,11 @@ class Conversion:
             self._ledger.keep(Entry(self._ledger.entry.idempotency_key, self._upload(file)))
         return f"{UPLOAD_PREFIX}{self._ledger.entry.upload}"
 
-    def _send(self, source: str, interrupts: Interrupts) -> Job:
+    def _send(self, source: str) -> Job:
         # Before, since an instance that has to start may take long.
         self._calls.run(self._connection.address())
         wish, key = self._wish, self._ledger.entry.idempotency_key
-        with interrupts.held():
+        with held():
             job = self._calls.run(
                 self._calls.client.submit(source, wish.format, quality=wish.quality, idempotency_key=key)
             )

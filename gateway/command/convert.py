@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, showing progress on stderr."""
     try:
-        with Interrupts() as interrupts, make_display() as display:
-            job, path = convert(arguments, interrupts, display)
+        with Interrupts(), make_display() as display:
+            job, path = convert(arguments, display)
     except Interrupted as interrupted:
         return _say_interrupted(interrupted.job, as_json=arguments.json)
     except KeyboardInterrupt:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     return say_end(job)
 
 
-def convert(arguments: argparse.Namespace, interrupts: Interrupts, display: Display) -> tuple[Job, Path]:
+def convert(arguments: argparse.Namespace, display: Display) -> tuple[Job, Path]:
     """The ended job and where its result lies if it completed. Bad input is refused before anything starts."""
     source = read_source(arguments.source)
     wish = Wish(arguments.to or _format_of(arguments.output), arguments.quality)
@@ -59,7 +59,7 @@ def convert(arguments: argparse.Namespace, interrupts: Interrupts, display: Disp
     with Connection(settings) as connection, Calls(connection) as calls:
         if connection.is_embedded:
             require_native()
-        return Conversion(connection, calls, source, wish, target, display).run(interrupts), target.path
+        return Conversion(connection, calls, source, wish, target, display).run(), target.path
 
 
 def _format_of(output: str | None) -> str:

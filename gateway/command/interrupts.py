@@ -4,12 +4,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Self
 
 from gateway.command.failure import ExitCode
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], object]
 
 
 class Interrupts:
@@ -17,26 +19,13 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._count = 0
-        self._held = False
         self._previous: dict[signal.Signals, object] = {}
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """A step that must be known to have happened or not: the first signal waits for its end."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._count:
-            raise KeyboardInterrupt
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1
         if self._count > 1:
             os._exit(ExitCode.INTERRUPTED)
-        if not self._held:
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
@@ -51,30 +40,57 @@ class Interrupts:
 
 
 @contextlib.contextmanager
+def held() -> Iterator[None]:
+    """A step that no exception may leave in its middle: the first signal waits for its end, a second ends all at once.
+
+    Such are a request that must be known to have been made or not, and an import: there Python may tell something else
+    instead of the interrupt, or nothing, and leaves half a module.
+    """
+    came: list[Callable[[], object]] = []
+
+    def handle(before: _Handler, number: int, _frame: FrameType | None) -> None:
+        if came:
+            os._exit(ExitCode.INTERRUPTED)
+        came.append(partial(before, number, None))
+
+    with _handled_by(handle):
+        yield
+    for late in came:
+        late()
+
+
+@contextlib.contextmanager
 def in_order(interrupt: Callable[[], None]) -> Iterator[None]:
     """Within, the first signal whose handler would raise `KeyboardInterrupt` calls `interrupt` instead.
 
     An event loop that an exception may leave anywhere could not be used afterwards, to cancel a job for example.
     """
     interrupted = False
-    previous: dict[signal.Signals, Callable[[int, FrameType | None], object]] = {}
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(before: _Handler, number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
         try:
-            previous[signal.Signals(number)](number, frame)
+            before(number, frame)
         except KeyboardInterrupt:
             if interrupted:
                 raise
             interrupted = True
             interrupt()
 
+    with _handled_by(handle):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handle: Callable[[_Handler, int, FrameType | None], object]) -> Iterator[None]:
+    """Within, `handle` is called for each of the signals that a function handled before, with that function."""
+    previous: dict[signal.Signals, _Handler] = {}
     try:
         for number in _SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                previous[number] = handler
-                signal.signal(number, handle)
+            before = signal.getsignal(number)
+            if callable(before):
+                previous[number] = before
+                signal.signal(number, partial(handle, before))
         yield
     finally:
         for number, handler in previous.items():

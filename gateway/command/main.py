@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gateway.command.failure import CommandFailure, ExitCode, report
+from gateway.command.interrupts import held
 from gateway.embedded.failure import CannotStart
 
 COMMANDS = {
@@ -77,7 +78,8 @@ def _run(words: Sequence[str]) -> int:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name == wanted:
-            module = importlib.import_module(f"gateway.command.{name}")
+            with held():
+                module = importlib.import_module(f"gateway.command.{name}")
             if name not in OWN_ARGUMENTS:
                 from gateway.command.arguments import add_common
 

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
+from gateway.command.interrupts import held
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -113,8 +115,9 @@ class Bars:
 
     def _drawn(self) -> "Progress":
         if self._progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+            with held():
+                from rich.console import Console
+                from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
             self._progress = Progress(
                 TextColumn("{task.description:<10}"),

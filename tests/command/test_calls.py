@@ -18,7 +18,7 @@ from gateway.command.calls import Calls
 from gateway.command.connection import Connection
 from gateway.command.conversion import save
 from gateway.command.failure import CommandFailure, ExitCode
-from gateway.command.interrupts import Interrupts
+from gateway.command.interrupts import Interrupts, held
 from gateway.command.target import Target
 from tests.command.breaking_server import Answer, Request, breaking_server
 
@@ -145,12 +145,7 @@ def test_a_step_that_is_held_is_known_to_have_happened(tmp_path: Path) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         _answer(request)
 
-    with (
-        _calls(answer, tmp_path) as calls,
-        Interrupts() as interrupts,
-        pytest.raises(KeyboardInterrupt),
-        interrupts.held(),
-    ):
+    with _calls(answer, tmp_path) as calls, Interrupts(), pytest.raises(KeyboardInterrupt), held():
         jobs.append(calls.run(calls.client.submit("https://a.example/b", "mp3")))
     assert [job.id for job in jobs] == ["j00-1"]
 

@@ -15,7 +15,7 @@ from gateway.command.calls import Calls
 from gateway.command.connection import Connection, load_settings
 from gateway.command.dead.selection import add_jobs, check_choice, without
 from gateway.command.failure import ExitCode
-from gateway.command.interrupts import Interrupts
+from gateway.command.interrupts import Interrupts, held
 from gateway.command.progress import Display, make_display
 from gateway.command.times import positive
 
@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
                 tally.add(client.replay(job, how))
             complete = True
         else:
-            with suppress(KeyboardInterrupt), make_display() as display, Interrupts() as interrupts:
-                _replay_all(client, wanted, how, arguments, tally, display, interrupts)
+            with suppress(KeyboardInterrupt), make_display() as display, Interrupts():
+                _replay_all(client, wanted, how, arguments, tally, display)
                 complete = True
     _say(tally, complete=complete, as_json=arguments.json)
     return ExitCode.DONE if complete else ExitCode.INTERRUPTED
@@ -81,7 +81,6 @@ def _replay_all(
     arguments: argparse.Namespace,
     tally: _Tally,
     display: Display,
-    interrupts: Interrupts,
 ) -> None:
     counted = msgspec.json.decode(client.count(wanted), type=Count)
     if counted.newest_at is None:
@@ -95,7 +94,7 @@ def _replay_all(
     while left is None or left > 0:
         # About a second's worth: so long an interrupt waits, and so often the progress moves.
         page_length = min(_MOST_OF_A_PAGE, max(1, math.ceil(arguments.rate)), left or _MOST_OF_A_PAGE)
-        with interrupts.held():
+        with held():
             page_began_s = time.monotonic()
             page = client.replay_page(asked | {"cursor": cursor, "limit": page_length})
             for replay in page.replays:
