@@ -50,16 +50,22 @@ def cause(evidence: Evidence, execution: Execution, until_s: float) -> str | Non
 
 def hit_of(evidence: Evidence, process: Process, execution: Execution, until_s: float) -> str | None:
     """What kept the worker of this execution from beating, or from sending its end."""
-    if died_in(process, execution, until_s):
+    if died_in(evidence, process, execution, until_s):
         return f"{process.name} died"
     return next((fault.name for fault in silences_of(evidence, process, execution.started.at_s, until_s)), None)
 
 
-def died_in(process: Process, execution: Execution, until_s: float) -> bool:
+def died_in(evidence: Evidence, process: Process, execution: Execution, until_s: float) -> bool:
     """Whether its process was gone before this execution could send its end."""
     # Who ends by itself has sent the ends of its handlers, unless one of them did not end in the grace.
     violently = process.status != 0 or execution.ended is None
-    return violently and execution.started.at_s - TOLD_S <= process.ended_at_s <= until_s + TOLD_S
+    unheard = violently or _gave_up(evidence, process, execution.ended_at_s)
+    return unheard and execution.started.at_s - TOLD_S <= process.ended_at_s <= until_s + TOLD_S
+
+
+def _gave_up(evidence: Evidence, process: Process, ended_at_s: float) -> bool:
+    """Whether it stopped without an answer to that end: Redis was away, and it has waited for as long as a lease."""
+    return ended_at_s + LEASE_S <= process.ended_at_s <= sent_by(evidence, ended_at_s)
 
 
 def silences_of(evidence: Evidence, process: Process, from_s: float, until_s: float) -> Iterator[Inflicted]:
@@ -108,7 +114,7 @@ def workers_taken(evidence: Evidence, execution: Execution) -> int:
         return 0
     silent = sum(1 for _ in silences_of(evidence, process, started.at_s, until_s))
     # A beat that was on its way when its worker died may give the lease back to a dead one, which loses it once more.
-    died = died_in(process, execution, until_s)
+    died = died_in(evidence, process, execution, until_s)
     # An end that was undone leaves a lease that nobody holds any more.
     return silent + died + (tail_lost(evidence, execution, math.inf) is not None)
 

@@ -222,6 +222,29 @@ def a_crash_is_charged_for_a_graceful_stop(story: Story) -> None:
 
 
 @explained
+def a_worker_that_stops_waits_in_vain_for_redis(story: Story) -> None:
+    """Its stage has ended, nothing that it sends arrives, and after a lease its work belongs to whoever takes it."""
+    _redis_is_away_when_a_worker_stops(story, sooner_back_s=0.0)
+
+
+@found_by("charges_have_causes")
+def redis_is_back_long_before_a_worker_stops(story: Story) -> None:
+    _redis_is_away_when_a_worker_stops(story, sooner_back_s=2.0)
+
+
+def _redis_is_away_when_a_worker_stops(story: Story, *, sooner_back_s: float) -> None:
+    a_crash_is_charged_for_a_graceful_stop(story)
+    ended = story.of(ExecutionEnded, W0)[0]
+    story.at_s += 4.0
+    story.fault("terminate", "scripted-1")
+    story.dies("scripted-1", 0)
+    story.history += [
+        FaultBegan(at_s=ended.at_s, number=90, name="restart_redis", victims=("redis-0",)),
+        FaultEnded(at_s=story.at_s - sooner_back_s, number=90, name="restart_redis"),
+    ]
+
+
+@explained
 def a_frozen_worker_goes_on_with_its_job(story: Story) -> None:
     a_crash_is_charged_for_a_graceful_stop(story)
     tale = story.tale(0)
