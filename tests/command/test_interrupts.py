@@ -22,8 +22,12 @@ class Interrupting(importlib.abc.MetaPathFinder):
                 raise TypeError("expected a message argument")
 
 sys.meta_path.insert(0, Interrupting())
+signal.signal(signal.SIGINT, signal.default_int_handler)
 """
-"""Ctrl-C while `module` is imported, where Python may make another exception of it: this one was seen."""
+"""Ctrl-C while `module` is imported, where Python may make another exception of it: this one was seen.
+
+The signal is not ignored, as it is in the background of a shell.
+"""
 
 
 def test_interrupted_convert_cancels_its_job(slow_reelway: Reelway, long_clip: Path) -> None:
