@@ -37,6 +37,7 @@ Module map, from the names upwards:
     execution    one job: run, stop, end
     watchdog     stops jobs that stand still
     neighbours   actors of one process go on with each other's jobs
+    room         how many jobs an actor may take, and which must be alone
     taking       takes of one worker, with the replies that were lost
     actor        the loop that ties these together
     telemetry    logs and metrics of stages

@@ -80,10 +80,10 @@ def _run(words: Sequence[str]) -> int:
         if name == wanted:
             with held():
                 module = importlib.import_module(f"gateway.command.{name}")
-            if name not in OWN_ARGUMENTS:
-                from gateway.command.arguments import add_common
+                if name not in OWN_ARGUMENTS:
+                    from gateway.command.arguments import add_common
 
-                add_common(subparser)
+                    add_common(subparser)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(words)
